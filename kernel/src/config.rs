@@ -1,0 +1,354 @@
+//! The configuration: `workers.toml` compiled in as the defaults, a file over it, the environment over both.
+//!
+//! A key that the defaults do not have is refused with its line, so that a slip of the pen never means "ignored".
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::jobs::Stage;
+
+/// The defaults, as commented in the project's root.
+pub const DEFAULTS: &str = include_str!("../../workers.toml");
+
+/// Everything that can be set. See `workers.toml` for the meaning of each key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub data: Data,
+    pub assets: Assets,
+    pub database: Database,
+    pub http: Http,
+    pub security: Security,
+    pub limits: Limits,
+    pub embedder: Embedder,
+    pub jobs: Jobs,
+    pub stages: BTreeMap<Stage, Pool>,
+    pub log: Log,
+    /// Resolved from `data` and `assets`; not a key.
+    #[serde(skip)]
+    pub paths: Paths,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Data {
+    pub dir: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assets {
+    pub cache: String,
+    pub postgres: String,
+    pub onnxruntime: String,
+    pub pdfium: String,
+    pub model: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub url: String,
+    pub owner_url: String,
+    pub max_connections: u32,
+    pub embedded_user: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    pub listen: String,
+    pub public_url: String,
+    pub access_token_minutes: u32,
+    pub refresh_token_days: u32,
+    pub media_url_minutes: u32,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Security {
+    pub secret: String,
+}
+
+impl std::fmt::Debug for Security {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Security { secret: … }")
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub upload_bytes: u64,
+    pub query_bytes: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embedder {
+    pub enabled: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    pub lease_seconds: f64,
+    pub sweep_seconds: f64,
+    pub janitor_seconds: f64,
+    pub drain_seconds: f64,
+    pub backoff_seconds: f64,
+}
+
+/// The pool of one stage.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    pub concurrency: usize,
+    pub timeout_seconds: u64,
+    pub memory_mb: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub format: String,
+    pub level: String,
+}
+
+/// Where things lie on this machine.
+#[derive(Clone, Debug, Default)]
+pub struct Paths {
+    /// The data folder; everything below it is this program's.
+    pub data: PathBuf,
+    /// Objects of the directory store.
+    pub objects: PathBuf,
+    /// Working files of running jobs.
+    pub scratch: PathBuf,
+    /// The full-text index.
+    pub index: PathBuf,
+    /// Folder with `bin/postgres`.
+    pub postgres: PathBuf,
+    /// `libonnxruntime.so`.
+    pub onnxruntime: PathBuf,
+    /// `libpdfium.so`.
+    pub pdfium: PathBuf,
+    /// Folder with `model.onnx` and `tokenizer.json`.
+    pub model: PathBuf,
+    /// This program, which runs its own disposable children.
+    pub program: PathBuf,
+}
+
+impl Config {
+    /// Defaults, then the file, then the environment.
+    ///
+    /// Fails with the key, the line and what is wrong when the file or a variable cannot be used.
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        Self::from_parts(file, &std::env::vars().collect())
+    }
+
+    /// As [`Config::load`], with the environment given.
+    pub fn from_parts(file: Option<&Path>, env: &BTreeMap<String, String>) -> Result<Self> {
+        let mut table: toml::Table = DEFAULTS.parse().context("the compiled-in workers.toml")?;
+        if let Some(path) = file {
+            let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+            let over: toml::Table = text.parse().with_context(|| format!("parse {}", path.display()))?;
+            merge(&mut table, over, &mut Vec::new(), &|key| {
+                format!("{}:{}", path.display(), line_of(&text, key).unwrap_or(1))
+            })?;
+        }
+        override_from(&mut table, &mut Vec::new(), env)?;
+        let mut config: Config = toml::Value::Table(table).try_into().context("configuration")?;
+        config.check()?;
+        config.paths = Paths::resolve(&config, env)?;
+        Ok(config)
+    }
+
+    /// The pool of a stage.
+    pub fn pool(&self, stage: Stage) -> &Pool {
+        &self.stages[&stage]
+    }
+
+    /// Base of absolute links, without a slash at the end.
+    pub fn public_url(&self) -> String {
+        match self.http.public_url.trim_end_matches('/') {
+            "" => format!("http://{}", self.http.listen),
+            url => url.to_owned(),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        for stage in Stage::ALL {
+            let pool = self.stages.get(&stage).with_context(|| format!("stages.{stage} is missing"))?;
+            if pool.timeout_seconds == 0 {
+                bail!("stages.{stage}.timeout_seconds must be at least 1");
+            }
+        }
+        if !self.security.secret.is_empty() && self.security.secret.len() < 32 {
+            bail!("security.secret must have at least 32 characters");
+        }
+        if self.jobs.lease_seconds < 1.0 {
+            bail!("jobs.lease_seconds must be at least 1");
+        }
+        if !matches!(self.log.format.as_str(), "text" | "json") {
+            bail!("log.format must be \"text\" or \"json\", not \"{}\"", self.log.format);
+        }
+        Ok(())
+    }
+}
+
+impl Paths {
+    fn resolve(config: &Config, env: &BTreeMap<String, String>) -> Result<Self> {
+        let root = is_root();
+        let home = || env.get("HOME").map(PathBuf::from).context("HOME is not set: set data.dir and assets.cache");
+        let data = match config.data.dir.as_str() {
+            "" if root => PathBuf::from("/var/lib/learnhub"),
+            "" => env.get("XDG_DATA_HOME").map(PathBuf::from).map_or_else(|| home().map(|h| h.join(".local/share")), Ok)?.join("learnhub"),
+            dir => std::path::absolute(dir).context("data.dir")?,
+        };
+        let cache = match (config.assets.cache.as_str(), env.get("LEARNHUB_CACHE")) {
+            ("", Some(dir)) => std::path::absolute(dir).context("LEARNHUB_CACHE")?,
+            ("", None) if root => PathBuf::from("/var/cache/learnhub"),
+            ("", None) => env.get("XDG_CACHE_HOME").map(PathBuf::from).map_or_else(|| home().map(|h| h.join(".cache")), Ok)?.join("learnhub"),
+            (dir, _) => std::path::absolute(dir).context("assets.cache")?,
+        };
+        let asset = |set: &str, default: &str| if set.is_empty() { cache.join(default) } else { PathBuf::from(set) };
+        Ok(Self {
+            objects: data.join("objects"),
+            scratch: data.join("scratch"),
+            index: data.join("index"),
+            postgres: asset(&config.assets.postgres, "postgresql-18.4"),
+            onnxruntime: asset(&config.assets.onnxruntime, "onnxruntime-1.31.1/libonnxruntime.so.1.31.1"),
+            pdfium: asset(&config.assets.pdfium, "pdfium/libpdfium.so"),
+            model: asset(&config.assets.model, "model/all-minilm-l6-v2"),
+            program: std::env::current_exe().context("path of this program")?,
+            data,
+        })
+    }
+}
+
+fn is_root() -> bool {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// Puts `over` onto `base`; a key that `base` does not have, or has with another type, is an error.
+fn merge(base: &mut toml::Table, over: toml::Table, at: &mut Vec<String>, place: &dyn Fn(&[String]) -> String) -> Result<()> {
+    for (key, value) in over {
+        at.push(key.clone());
+        let dotted = at.join(".");
+        match (base.get_mut(&key), value) {
+            (None, _) => bail!("{}: unknown key {dotted}; workers.toml in the source lists every key", place(at)),
+            (Some(toml::Value::Table(base)), toml::Value::Table(over)) => merge(base, over, at, place)?,
+            (Some(toml::Value::Float(slot)), toml::Value::Integer(number)) => *slot = number as f64,
+            (Some(slot), value) if slot.same_type(&value) => *slot = value,
+            (Some(slot), value) => {
+                bail!("{}: {dotted} must be a {}, not a {}", place(at), slot.type_str(), value.type_str())
+            }
+        }
+        at.pop();
+    }
+    Ok(())
+}
+
+/// Sets every leaf for which the environment has a variable.
+fn override_from(table: &mut toml::Table, at: &mut Vec<String>, env: &BTreeMap<String, String>) -> Result<()> {
+    for (key, slot) in table.iter_mut() {
+        at.push(key.clone());
+        if let toml::Value::Table(inner) = slot {
+            override_from(inner, at, env)?;
+        } else {
+            let name = format!("LEARNHUB_{}", at.join("_").to_uppercase());
+            if let Some(text) = env.get(&name) {
+                *slot = parse_like(slot, text)
+                    .with_context(|| format!("{name}={text:?} must be a {}", slot.type_str()))?;
+            }
+        }
+        at.pop();
+    }
+    Ok(())
+}
+
+fn parse_like(slot: &toml::Value, text: &str) -> Option<toml::Value> {
+    Some(match slot {
+        toml::Value::String(_) => toml::Value::String(text.to_owned()),
+        toml::Value::Integer(_) => toml::Value::Integer(text.parse().ok()?),
+        toml::Value::Float(_) => toml::Value::Float(text.parse().ok()?),
+        toml::Value::Boolean(_) => toml::Value::Boolean(text.parse().ok()?),
+        _ => return None,
+    })
+}
+
+/// The line (from 1) on which a key stands.
+fn line_of(text: &str, key: &[String]) -> Option<usize> {
+    let document = toml_edit::Document::parse(text).ok()?;
+    let mut table: &dyn toml_edit::TableLike = document.as_table();
+    let (last, path) = key.split_last()?;
+    for part in path {
+        table = table.get(part)?.as_table_like()?;
+    }
+    let (key, _) = table.get_key_value(last)?;
+    Some(text[..key.span()?.start].matches('\n').count() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, env: &[(&str, &str)]) -> Result<Config> {
+        let dir = tempfile::tempdir()?;
+        let file = dir.path().join("learnhub.toml");
+        std::fs::write(&file, text)?;
+        let mut all: BTreeMap<_, _> = env.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        all.insert("HOME".into(), "/home/somebody".into());
+        Config::from_parts(Some(&file), &all)
+    }
+
+    #[test]
+    fn the_defaults_are_complete() {
+        let config = load("", &[]).unwrap();
+        assert_eq!(config.stages.len(), Stage::ALL.len());
+        assert_eq!(config.http.listen, "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn a_file_and_then_the_environment_override() {
+        let config = load(
+            "[stages.transcode]\nconcurrency = 3\n[jobs]\nlease_seconds = 20\n",
+            &[("LEARNHUB_STAGES_TRANSCODE_CONCURRENCY", "5"), ("LEARNHUB_HTTP_LISTEN", "0.0.0.0:1")],
+        )
+        .unwrap();
+        assert_eq!(config.pool(Stage::Transcode).concurrency, 5);
+        assert_eq!(config.jobs.lease_seconds, 20.0);
+        assert_eq!(config.http.listen, "0.0.0.0:1");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_its_line() {
+        let error = load("[http]\n# a slip\nlistn = \"x\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains(":3: unknown key http.listn"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_type_is_refused_in_file_and_environment() {
+        let error = load("[limits]\nupload_bytes = \"many\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains(":2: limits.upload_bytes must be a integer, not a string"), "{error}");
+        let error = load("", &[("LEARNHUB_LIMITS_UPLOAD_BYTES", "many")]).unwrap_err().to_string();
+        assert!(error.contains("LEARNHUB_LIMITS_UPLOAD_BYTES"), "{error}");
+    }
+
+    #[test]
+    fn every_key_of_the_defaults_is_explained() {
+        let lines: Vec<&str> = DEFAULTS.lines().collect();
+        let pool = ["concurrency", "timeout_seconds", "memory_mb", "janitor_seconds"]; // explained once, in groups
+        for (number, line) in lines.iter().enumerate() {
+            let Some((key, _)) = line.split_once(" = ") else { continue };
+            if line.starts_with('#') || pool.contains(&key) {
+                continue;
+            }
+            assert!(lines[number - 1].starts_with('#'), "line {} has no comment: {line}", number + 1);
+        }
+    }
+}

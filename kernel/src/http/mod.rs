@@ -1,0 +1,13 @@
+//! Manners of HTTP that all rooms share: errors, who is asking, pages of lists, request ids.
+
+mod auth;
+mod error;
+mod json;
+mod page;
+mod request_id;
+
+pub use auth::{Principal, Role, Tokens};
+pub use error::{ApiError, FieldError, Problem};
+pub use json::{Json, check};
+pub use page::{Cursor, Page, PageQuery};
+pub use request_id::{RequestId, request_id};

@@ -1,0 +1,104 @@
+//! How an attempt can fail, and what that means for the next one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The class decides what happens next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// This input can never work: dead at once, with a sentence for the instructor.
+    Poison,
+    /// May work next time: retried with growing, jittered pauses.
+    Transient,
+    /// Needed more than it was given: retried like a transient failure.
+    Resource,
+    /// Something this stage depends on is down: retried like a transient failure.
+    Dependency,
+    /// The lease was lost; nothing is written, since somebody else may hold the job by now.
+    Lost,
+}
+
+impl Class {
+    /// The word used in SQL and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Poison => "poison",
+            Self::Transient => "transient",
+            Self::Resource => "resource",
+            Self::Dependency => "dependency",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub class: Class,
+    /// Stable, for translation: `pdf_encrypted`.
+    pub code: String,
+    /// A sentence that an instructor understands.
+    pub reason: String,
+    /// For operators: the chain of errors, the end of a child's stderr.
+    pub detail: Option<String>,
+}
+
+impl Failure {
+    /// The input is hopeless.
+    pub fn poison(code: &str, reason: impl Into<String>) -> Self {
+        Self { class: Class::Poison, code: code.into(), reason: reason.into(), detail: None }
+    }
+
+    /// Something went wrong that may go right next time.
+    pub fn transient(code: &str, reason: impl Into<String>) -> Self {
+        Self { class: Class::Transient, code: code.into(), reason: reason.into(), detail: None }
+    }
+
+    /// A limit of memory, time or disk was met.
+    pub fn resource(code: &str, reason: impl Into<String>) -> Self {
+        Self { class: Class::Resource, code: code.into(), reason: reason.into(), detail: None }
+    }
+
+    /// The lease is gone; see [`Class::Lost`].
+    pub fn lost() -> Self {
+        Self { class: Class::Lost, code: "lease_lost".into(), reason: "another worker took over".into(), detail: None }
+    }
+
+    /// Adds what an operator wants to know.
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.reason)?;
+        match &self.detail {
+            Some(detail) => write!(f, " ({detail})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whatever went wrong unforeseen is retried.
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let detail = format!("{:#}", error.into());
+        Self::transient("internal", "something went wrong on our side; it is being tried again").with_detail(detail)
+    }
+}
+
+/// Turns an error of a core into a hopeless input.
+pub trait OrFail<T> {
+    /// The value, or a [`Class::Poison`] failure with this code and sentence.
+    fn or_fail(self, code: &str, reason: &str) -> Result<T, Failure>;
+}
+
+impl<T, E: fmt::Display> OrFail<T> for Result<T, E> {
+    fn or_fail(self, code: &str, reason: &str) -> Result<T, Failure> {
+        self.map_err(|error| Failure::poison(code, reason).with_detail(error.to_string()))
+    }
+}

@@ -1,0 +1,134 @@
+//! The ledger of jobs: rows, leases, attempts, and how they end. Postgres is the book; a doorbell only rings.
+//!
+//! `queued → running(lease, attempt) → done | queued again | dead | cancelled`. A claim counts an attempt, and the
+//! attempt's number fences every later write of its holder: who has lost the lease changes nothing.
+//! What follows what is not decided here but in [`crate::pipeline`].
+
+mod ctx;
+mod failure;
+pub mod ledger;
+mod runner;
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+
+pub use ctx::{Ctx, Done, Finishing, ProgressSender};
+pub use failure::{Class, Failure, OrFail};
+pub use ledger::Claimed;
+pub use runner::Runner;
+
+use crate::events::Cause;
+use crate::id::{AssetId, JobId};
+
+/// A pool of workers with its own concurrency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    Ingest,
+    Transcode,
+    Extract,
+    Embed,
+    Index,
+    Publish,
+    Certify,
+}
+
+impl Stage {
+    /// All of them, in the order in which an upload meets them.
+    pub const ALL: [Self; 7] =
+        [Self::Ingest, Self::Transcode, Self::Extract, Self::Embed, Self::Index, Self::Publish, Self::Certify];
+
+    /// The word used in SQL, JSON, configuration and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Transcode => "transcode",
+            Self::Extract => "extract",
+            Self::Embed => "embed",
+            Self::Index => "index",
+            Self::Publish => "publish",
+            Self::Certify => "certify",
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Stage {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|stage| stage.as_str() == text).ok_or_else(|| format!("no stage is called {text:?}"))
+    }
+}
+
+/// A kind of job: a struct of ids. It may run twice and finds its own facts.
+pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Verb and noun, as stored in the ledger.
+    const NAME: &'static str;
+    /// The pool it runs in.
+    const STAGE: Stage;
+    /// How many attempts may fail or be lost before the job is dead.
+    const MAX_FAILURES: i32 = 8;
+    /// The asset it works for; a dead job fails its asset.
+    fn asset_id(&self) -> Option<AssetId>;
+    /// At most one job with this key waits at a time; a further one is the same work.
+    fn dedupe_key(&self) -> Option<String>;
+}
+
+/// A job of any kind, ready for the ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnyJob {
+    pub kind: &'static str,
+    pub stage: Stage,
+    pub asset_id: Option<AssetId>,
+    pub dedupe_key: Option<String>,
+    pub max_failures: i32,
+    pub payload: serde_json::Value,
+}
+
+impl<J: Job> From<J> for AnyJob {
+    fn from(job: J) -> Self {
+        Self {
+            kind: J::NAME,
+            stage: J::STAGE,
+            asset_id: job.asset_id(),
+            dedupe_key: job.dedupe_key(),
+            max_failures: J::MAX_FAILURES,
+            payload: serde_json::to_value(&job).expect("a struct of ids becomes json"),
+        }
+    }
+}
+
+/// Writes the job in the caller's transaction; the bell rings when that commits, and never if it does not.
+pub async fn enqueue(conn: &mut PgConnection, job: impl Into<AnyJob>, cause: &Cause) -> Result<()> {
+    let job = job.into();
+    sqlx::query!(
+        "with written as (
+           insert into jobs (id, kind, stage, payload, asset_id, dedupe_key, request_id, max_failures)
+           values ($1, $2, $3, $4, $5, $6, $7, $8)
+           on conflict (dedupe_key) where state = 'queued' do nothing
+           returning stage)
+         select pg_notify('learnhub_jobs', stage) from written",
+        JobId::new().0,
+        job.kind,
+        job.stage.as_str(),
+        job.payload,
+        job.asset_id.map(|id| id.0),
+        job.dedupe_key,
+        cause.request_id,
+        job.max_failures,
+    )
+    .fetch_optional(conn)
+    .await
+    .with_context(|| format!("enqueue {}", job.kind))?;
+    Ok(())
+}

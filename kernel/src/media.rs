@@ -1,0 +1,30 @@
+//! What kinds of things an asset can be.
+
+use serde::{Deserialize, Serialize};
+
+/// The kind of an asset, decided from its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Kind {
+    /// Moving pictures, with or without sound.
+    Video,
+    /// Sound alone.
+    Audio,
+    /// Something to read.
+    Document,
+    /// Timed text, alone or belonging to a video.
+    Captions,
+}
+
+impl Kind {
+    /// The word used in SQL, JSON and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::Document => "document",
+            Self::Captions => "captions",
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What follows what: the whole graph of the pipeline on one page.
+//!
+//! Events say what happened and carry ids only. [`next`] is pure; the ledger enqueues what it returns in the
+//! transaction that records the event, so that nothing can be recorded and not followed up.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AssetId, CertificateId};
+use crate::jobs::{AnyJob, Job, Stage};
+use crate::media::Kind;
+
+/// Something that happened, in the past tense.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+pub enum Event {
+    /// The bytes of an asset are stored and acknowledged.
+    Uploaded { asset_id: AssetId },
+    /// The asset's kind is known from its bytes.
+    Ingested { asset_id: AssetId, media: Kind },
+    /// The HLS package of a video or audio asset is stored.
+    Transcoded { asset_id: AssetId },
+    /// The chunks of a document or captions asset are stored.
+    Extracted { asset_id: AssetId },
+    /// Every chunk of the asset has its vector.
+    Embedded { asset_id: AssetId },
+    /// The full-text index holds the asset as it is in the database.
+    Indexed { asset_id: AssetId },
+    /// Learners can see the asset from now on.
+    Published { asset_id: AssetId },
+    /// The asset cannot be processed; its row says why.
+    AssetFailed { asset_id: AssetId },
+    /// A learner finished a course.
+    CourseCompleted { certificate_id: CertificateId },
+    /// The certificate's PDF is stored.
+    CertificateIssued { certificate_id: CertificateId },
+}
+
+/// The jobs that follow an event.
+pub fn next(event: &Event) -> Vec<AnyJob> {
+    match *event {
+        Event::Uploaded { asset_id } => vec![IngestUpload { asset_id }.into()],
+        Event::Ingested { asset_id, media: Kind::Video | Kind::Audio } => {
+            vec![TranscodeMedia { asset_id }.into(), UpdateIndex {}.into()]
+        }
+        Event::Ingested { asset_id, media: Kind::Document | Kind::Captions } => {
+            vec![ExtractDocument { asset_id }.into()]
+        }
+        Event::Extracted { asset_id } => vec![EmbedChunks { asset_id }.into(), UpdateIndex {}.into()],
+        Event::Transcoded { asset_id } | Event::Embedded { asset_id } | Event::Indexed { asset_id } => {
+            vec![PublishAsset { asset_id }.into()]
+        }
+        Event::CourseCompleted { certificate_id } => vec![RenderCertificate { certificate_id }.into()],
+        Event::AssetFailed { .. } => vec![UpdateIndex {}.into()],
+        Event::Published { .. } | Event::CertificateIssued { .. } => vec![],
+    }
+}
+
+impl Event {
+    /// The word under which the event is stored.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Uploaded { .. } => "Uploaded",
+            Self::Ingested { .. } => "Ingested",
+            Self::Transcoded { .. } => "Transcoded",
+            Self::Extracted { .. } => "Extracted",
+            Self::Embedded { .. } => "Embedded",
+            Self::Indexed { .. } => "Indexed",
+            Self::Published { .. } => "Published",
+            Self::AssetFailed { .. } => "AssetFailed",
+            Self::CourseCompleted { .. } => "CourseCompleted",
+            Self::CertificateIssued { .. } => "CertificateIssued",
+        }
+    }
+
+    /// The asset it is about, if it is about one.
+    pub fn asset_id(&self) -> Option<AssetId> {
+        match *self {
+            Self::Uploaded { asset_id }
+            | Self::Ingested { asset_id, .. }
+            | Self::Transcoded { asset_id }
+            | Self::Extracted { asset_id }
+            | Self::Embedded { asset_id }
+            | Self::Indexed { asset_id }
+            | Self::Published { asset_id }
+            | Self::AssetFailed { asset_id } => Some(asset_id),
+            Self::CourseCompleted { .. } | Self::CertificateIssued { .. } => None,
+        }
+    }
+}
+
+macro_rules! jobs {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident : $type:ty),* } in $stage:ident, asset $asset:expr, dedupe $dedupe:expr;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $(pub $field: $type),* }
+
+        impl Job for $name {
+            const NAME: &'static str = stringify!($name);
+            const STAGE: Stage = Stage::$stage;
+            fn asset_id(&self) -> Option<AssetId> {
+                let read: fn(&Self) -> Option<AssetId> = $asset;
+                read(self)
+            }
+            fn dedupe_key(&self) -> Option<String> {
+                let read: fn(&Self) -> Option<String> = $dedupe;
+                read(self)
+            }
+        }
+    )+};
+}
+
+jobs! {
+    /// Reads the first bytes of an upload, decides its kind, pairs captions with their video.
+    IngestUpload { asset_id: AssetId } in Ingest, asset |j| Some(j.asset_id), dedupe |_| None;
+    /// Turns a video or audio source into an HLS package.
+    TranscodeMedia { asset_id: AssetId } in Transcode, asset |j| Some(j.asset_id), dedupe |_| None;
+    /// Reads a document or captions into chunks.
+    ExtractDocument { asset_id: AssetId } in Extract, asset |j| Some(j.asset_id), dedupe |_| None;
+    /// Makes the vectors that an asset's chunks lack.
+    EmbedChunks { asset_id: AssetId } in Embed, asset |j| Some(j.asset_id), dedupe |_| None;
+    /// Brings the full-text index up to date with everything that is marked dirty.
+    UpdateIndex {} in Index, asset |_| None, dedupe |_| Some("index".into());
+    /// Makes an asset visible when all of its parts are there, and does nothing before.
+    PublishAsset { asset_id: AssetId } in Publish, asset |j| Some(j.asset_id), dedupe |j| Some(format!("publish:{}", j.asset_id));
+    /// Renders and stores a certificate's PDF.
+    RenderCertificate { certificate_id: CertificateId } in Certify, asset |_| None, dedupe |j| Some(format!("certificate:{}", j.certificate_id));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(event: Event) -> Vec<&'static str> {
+        next(&event).iter().map(|job| job.kind).collect()
+    }
+
+    #[test]
+    fn a_video_is_transcoded_and_a_document_extracted() {
+        let asset_id = AssetId::new();
+        assert_eq!(names(Event::Uploaded { asset_id }), ["IngestUpload"]);
+        assert_eq!(names(Event::Ingested { asset_id, media: Kind::Video }), ["TranscodeMedia", "UpdateIndex"]);
+        assert_eq!(names(Event::Ingested { asset_id, media: Kind::Captions }), ["ExtractDocument"]);
+        assert_eq!(names(Event::Extracted { asset_id }), ["EmbedChunks", "UpdateIndex"]);
+    }
+
+    #[test]
+    fn every_part_that_is_ready_asks_whether_to_publish() {
+        let asset_id = AssetId::new();
+        for event in [Event::Transcoded { asset_id }, Event::Embedded { asset_id }, Event::Indexed { asset_id }] {
+            assert_eq!(names(event), ["PublishAsset"]);
+        }
+        assert!(names(Event::Published { asset_id }).is_empty());
+    }
+}

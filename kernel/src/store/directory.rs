@@ -1,0 +1,180 @@
+//! Objects as files of a directory: written beside, synced, then renamed into place.
+
+use std::io::SeekFrom;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+use super::{ByteStream, Key, Meta, ObjectStore};
+
+/// The store of the embedded mode.
+pub struct Directory {
+    root: PathBuf,
+}
+
+impl Directory {
+    /// Opens the directory, making it if need be.
+    pub fn open(root: &Path) -> Result<Self> {
+        std::fs::create_dir_all(root.join(TEMPORARY)).with_context(|| format!("create {}", root.display()))?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    fn path(&self, key: &Key) -> PathBuf {
+        self.root.join(key.as_str())
+    }
+}
+
+/// Half-written files lie here; [`Directory::list`] never shows them.
+const TEMPORARY: &str = ".incoming";
+
+/// Writes through `fill` into a temporary file and makes it durable under its final name.
+fn place(root: &Path, target: &Path, fill: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>) -> Result<()> {
+    let folder = target.parent().context("an object key has a folder")?;
+    std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    let mut file = tempfile::NamedTempFile::new_in(root.join(TEMPORARY)).context("create a temporary object")?;
+    fill(file.as_file_mut()).with_context(|| format!("write {}", target.display()))?;
+    // After a failed sync the pages may be lost and a second sync would lie: give up, the caller starts over.
+    file.as_file().sync_all().with_context(|| format!("sync {}", target.display()))?;
+    let kept = file.persist(target).with_context(|| format!("rename to {}", target.display()))?;
+    drop(kept);
+    std::fs::File::open(folder).and_then(|dir| dir.sync_all()).with_context(|| format!("sync {}", folder.display()))
+}
+
+#[async_trait]
+impl ObjectStore for Directory {
+    async fn put_file(&self, key: &Key, path: &Path) -> Result<()> {
+        let (root, target, path) = (self.root.clone(), self.path(key), path.to_owned());
+        tokio::task::spawn_blocking(move || {
+            let mut from = std::fs::File::open(&path).with_context(|| format!("open {}", path.display()))?;
+            place(&root, &target, |to| std::io::copy(&mut from, to).map(drop))
+        })
+        .await?
+    }
+
+    async fn put(&self, key: &Key, bytes: Bytes) -> Result<()> {
+        let (root, target) = (self.root.clone(), self.path(key));
+        tokio::task::spawn_blocking(move || place(&root, &target, |to| std::io::Write::write_all(to, &bytes))).await?
+    }
+
+    async fn get(&self, key: &Key) -> Result<Bytes> {
+        tokio::fs::read(self.path(key)).await.map(Bytes::from).with_context(|| format!("read object {key}"))
+    }
+
+    async fn fetch(&self, key: &Key, to: &Path) -> Result<u64> {
+        tokio::fs::copy(self.path(key), to).await.with_context(|| format!("fetch object {key}"))
+    }
+
+    async fn open(&self, key: &Key, range: Option<Range<u64>>) -> Result<ByteStream> {
+        let mut file = tokio::fs::File::open(self.path(key)).await.with_context(|| format!("open object {key}"))?;
+        Ok(match range {
+            None => tokio_util::io::ReaderStream::with_capacity(file, 64 << 10).boxed(),
+            Some(range) => {
+                file.seek(SeekFrom::Start(range.start)).await.with_context(|| format!("seek in object {key}"))?;
+                let part = file.take(range.end.saturating_sub(range.start));
+                tokio_util::io::ReaderStream::with_capacity(part, 64 << 10).boxed()
+            }
+        })
+    }
+
+    async fn head(&self, key: &Key) -> Result<Option<Meta>> {
+        match tokio::fs::metadata(self.path(key)).await {
+            Ok(found) if found.is_file() => {
+                Ok(Some(Meta { bytes: found.len(), modified: found.modified().context("age of object")?.into() }))
+            }
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("look at object {key}")),
+        }
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<(Key, Meta)>> {
+        let (root, prefix) = (self.root.clone(), prefix.trim_end_matches('/').to_owned());
+        tokio::task::spawn_blocking(move || {
+            let mut found = Vec::new();
+            walk(&root, &root.join(prefix), &mut found)?;
+            found.sort_by(|a: &(Key, Meta), b| a.0.cmp(&b.0));
+            Ok(found)
+        })
+        .await?
+    }
+
+    async fn delete(&self, key: &Key) -> Result<()> {
+        let path = self.path(key);
+        match tokio::fs::remove_file(&path).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error).with_context(|| format!("delete object {key}")),
+        }
+        // Folders are no objects: the last one out takes them along.
+        let mut folder = path.parent();
+        while let Some(dir) = folder.filter(|dir| *dir != self.root) {
+            if tokio::fs::remove_dir(dir).await.is_err() {
+                break;
+            }
+            folder = dir.parent();
+        }
+        Ok(())
+    }
+}
+
+fn walk(root: &Path, at: &Path, found: &mut Vec<(Key, Meta)>) -> Result<()> {
+    let meta = match std::fs::metadata(at) {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("look at {}", at.display())),
+    };
+    if meta.is_file() {
+        let name = at.strip_prefix(root).context("object below the root")?.to_string_lossy().into_owned();
+        // A file that is no object was put there by somebody else; it is not ours to list or delete.
+        if let Ok(key) = Key::parse(&name) {
+            found.push((key, Meta { bytes: meta.len(), modified: meta.modified().context("age")?.into() }));
+        }
+        return Ok(());
+    }
+    let entries = match std::fs::read_dir(at) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("list {}", at.display())),
+    };
+    for entry in entries {
+        let entry = entry.with_context(|| format!("list {}", at.display()))?;
+        if entry.file_name() != TEMPORARY {
+            walk(root, &entry.path(), found)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{AssetId, JobId};
+    use crate::store::Prefix;
+
+    #[tokio::test]
+    async fn what_is_put_can_be_read_whole_in_part_listed_and_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Directory::open(dir.path()).unwrap();
+        let asset = AssetId::new();
+        let prefix = Prefix::attempt(asset, JobId::new(), 1);
+        let key = Key::in_prefix(&prefix, "hls/master.m3u8").unwrap();
+        assert_eq!(store.head(&key).await.unwrap(), None);
+        assert!(store.get(&key).await.is_err());
+        store.put(&key, Bytes::from_static(b"0123456789")).await.unwrap();
+        assert_eq!(store.get(&key).await.unwrap(), "0123456789");
+        let part: Vec<Bytes> = store.open(&key, Some(2..5)).await.unwrap().map(|b| b.unwrap()).collect().await;
+        assert_eq!(part.concat(), b"234");
+        assert_eq!(store.head(&key).await.unwrap().unwrap().bytes, 10);
+        let listed = store.list(&format!("assets/{asset}")).await.unwrap();
+        assert_eq!(listed.iter().map(|(k, _)| k.clone()).collect::<Vec<_>>(), [key.clone()]);
+        store.delete(&key).await.unwrap();
+        store.delete(&key).await.unwrap();
+        assert!(store.list("assets").await.unwrap().is_empty());
+        assert!(!dir.path().join("assets").exists(), "empty folders go");
+    }
+}

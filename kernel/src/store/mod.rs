@@ -1,0 +1,55 @@
+//! Objects: bytes that never change under a key. What they mean is in the database's rows.
+//!
+//! There are two production backends, hence the trait. Keys come only from the constructors of [`Key`] and
+//! [`Prefix`]; no file name or other text of a user ever becomes part of one.
+
+mod directory;
+mod incoming;
+mod key;
+pub mod serve;
+mod signer;
+
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use time::OffsetDateTime;
+
+pub use directory::Directory;
+pub use incoming::{Incoming, Received};
+pub use key::{Key, Prefix};
+pub use signer::{Served, UrlSigner};
+
+/// The bytes of an object as they arrive.
+pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;
+
+/// What is known of an object without reading it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Meta {
+    pub bytes: u64,
+    pub modified: OffsetDateTime,
+}
+
+/// Where objects are kept. Every method may be retried: the same key always holds the same bytes.
+#[async_trait]
+pub trait ObjectStore: Send + Sync + 'static {
+    /// Stores a file. When it returns, the bytes survive a power cut; a reader sees all of them or none.
+    async fn put_file(&self, key: &Key, path: &Path) -> Result<()>;
+    /// Stores bytes held in memory; otherwise as [`ObjectStore::put_file`].
+    async fn put(&self, key: &Key, bytes: Bytes) -> Result<()>;
+    /// Reads a whole, small object. Fails when there is none.
+    async fn get(&self, key: &Key) -> Result<Bytes>;
+    /// Copies an object into a file and returns its length in bytes.
+    async fn fetch(&self, key: &Key, to: &Path) -> Result<u64>;
+    /// Reads an object, or the given range of bytes of it, as a stream.
+    async fn open(&self, key: &Key, range: Option<Range<u64>>) -> Result<ByteStream>;
+    /// Length and age, or None when there is no such object.
+    async fn head(&self, key: &Key) -> Result<Option<Meta>>;
+    /// Everything whose key begins with `prefix` (whole path segments), in the order of keys.
+    async fn list(&self, prefix: &str) -> Result<Vec<(Key, Meta)>>;
+    /// Removes an object; one that is not there is no error.
+    async fn delete(&self, key: &Key) -> Result<()>;
+}

@@ -1,0 +1,167 @@
+//! A world for tests: a temporary folder and a temporary database on a private PostgreSQL that the test process
+//! starts once and that ends with it. The same backends as in production; nothing is imitated.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection};
+
+use crate::config::Config;
+use crate::db::{self, Postgres};
+use crate::env::{Clock, Env};
+use crate::http::{Principal, Role, Tokens};
+use crate::id::{AccountId, AssetId, CourseId};
+use crate::queue::PostgresBell;
+use crate::store::{Directory, ObjectStore, UrlSigner};
+
+/// An [`Env`] of a test's own. Dropping it removes its folder; the database goes with the server.
+pub struct TestEnv {
+    pub env: Env,
+    /// Superuser connection options to the test's database, for looking behind the curtain.
+    pub superuser: sqlx::postgres::PgConnectOptions,
+    _dir: tempfile::TempDir,
+}
+
+/// The server of this test process and the folder it lives in.
+struct Server {
+    postgres: Postgres,
+    _dir: tempfile::TempDir,
+}
+
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let config = config();
+        // Short, world-reachable path: as root the server runs as somebody else, and sockets have short names.
+        let dir = tempfile::Builder::new().prefix("lh-test.").tempdir_in("/tmp").expect("a folder in /tmp");
+        std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("open the folder");
+        let postgres = Postgres::start(&config.paths.postgres, dir.path(), "").expect("a private PostgreSQL: run `make build` first");
+        Server { postgres, _dir: dir }
+    })
+}
+
+fn config() -> Config {
+    let mut env: BTreeMap<String, String> = std::env::vars().filter(|(key, _)| !key.starts_with("LEARNHUB_") || key == "LEARNHUB_CACHE").collect();
+    env.insert("LEARNHUB_JOBS_BACKOFF_SECONDS".into(), "0.01".into());
+    Config::from_parts(None, &env).expect("the default configuration")
+}
+
+impl TestEnv {
+    /// A fresh folder and a fresh, migrated database.
+    pub async fn new() -> Self {
+        let server = tokio::task::spawn_blocking(server).await.expect("the test server");
+        let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+        let vectors = server.postgres.provision(&name).await.expect("a database for the test");
+        let as_role = |role: &str| server.postgres.superuser_options(&name).username(role);
+        let mut owner = PgConnection::connect_with(&as_role(db::OWNER_ROLE)).await.expect("connect as owner");
+        db::migrate(&mut owner).await.expect("migrate");
+        assert!(vectors, "the runtime assets' PostgreSQL has pgvector");
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut config = config();
+        config.paths.data = dir.path().to_owned();
+        config.paths.objects = dir.path().join("objects");
+        config.paths.scratch = dir.path().join("scratch");
+        config.paths.index = dir.path().join("index");
+        let pool = db::connect(as_role(db::APP_ROLE), 8).await.expect("connect as the program");
+        let store: Arc<dyn ObjectStore> = Arc::new(Directory::open(&config.paths.objects).expect("open the store"));
+        let env = Env {
+            db: pool,
+            store,
+            signer: Arc::new(UrlSigner::new([1; 32], time::Duration::minutes(10))),
+            tokens: Arc::new(Tokens::new(&[2; 32], time::Duration::minutes(60))),
+            bell: PostgresBell::silent(),
+            clock: Clock::real(),
+            config: Arc::new(config),
+        };
+        Self { env, superuser: server.postgres.superuser_options(&name), _dir: dir }
+    }
+
+    /// Connects as the owner of the tables, for what the program itself may not do.
+    pub async fn owner(&self) -> PgConnection {
+        PgConnection::connect_with(&self.superuser.clone().username(db::OWNER_ROLE)).await.expect("connect as owner")
+    }
+
+    /// An account of its own for a test, which cannot sign in.
+    pub async fn account(&self, role: Role) -> Principal {
+        let id = AccountId::new();
+        sqlx::query("insert into accounts (id, email, name, password_hash, role) values ($1, $2, $3, 'x', $4)")
+            .bind(id.0)
+            .bind(format!("{id}@example.org"))
+            .bind(format!("Person {id}"))
+            .bind(role.as_str())
+            .execute(&self.env.db)
+            .await
+            .expect("an account");
+        Principal { account_id: id, role }
+    }
+
+    /// A course of this owner, in this state.
+    pub async fn course(&self, owner: &Principal, state: &str) -> CourseId {
+        let id = CourseId::new();
+        sqlx::query("insert into courses (id, owner_id, title, state) values ($1, $2, 'A course', $3)")
+            .bind(id.0)
+            .bind(owner.account_id.0)
+            .bind(state)
+            .execute(&self.env.db)
+            .await
+            .expect("a course");
+        id
+    }
+
+    /// Enrols the account in the course.
+    pub async fn enrol(&self, who: &Principal, course: CourseId) {
+        sqlx::query("insert into enrollments (id, course_id, account_id) values ($1, $2, $3)")
+            .bind(crate::id::EnrollmentId::new().0)
+            .bind(course.0)
+            .bind(who.account_id.0)
+            .execute(&self.env.db)
+            .await
+            .expect("an enrollment");
+    }
+
+    /// A stored source and a fresh asset over it, still in processing; no job is enqueued.
+    pub async fn asset(&self, owner: &Principal, course: CourseId, file_name: &str, bytes: &[u8]) -> AssetId {
+        let mut incoming = self.env.incoming().await.expect("an upload");
+        incoming.write(bytes).await.expect("write the upload");
+        let received = incoming.finish().await.expect("finish the upload");
+        let (sha256, length) = (received.sha256, received.bytes as i64);
+        received.keep(self.env.store.as_ref()).await.expect("store the upload");
+        let id = AssetId::new();
+        sqlx::query("with s as (insert into sources (sha256, bytes) values ($1, $2) on conflict do nothing) select 1")
+            .bind(&sha256[..])
+            .bind(length)
+            .execute(&self.env.db)
+            .await
+            .expect("a source row");
+        sqlx::query("insert into assets (id, course_id, owner_id, file_name, title, source_sha256) values ($1, $2, $3, $4, $4, $5)")
+            .bind(id.0)
+            .bind(course.0)
+            .bind(owner.account_id.0)
+            .bind(file_name)
+            .bind(&sha256[..])
+            .execute(&self.env.db)
+            .await
+            .expect("an asset row");
+        id
+    }
+
+    /// A bearer token for this account.
+    pub fn bearer(&self, who: &Principal) -> String {
+        format!("Bearer {}", self.env.tokens.issue(who, self.env.clock.now()).expect("a token"))
+    }
+
+    /// Waits, without limit on count but on time, until the condition holds.
+    pub async fn until<F, Fut>(&self, what: &str, mut holds: F)
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = bool>,
+    {
+        let waiting = async {
+            while !holds().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("never came true: {what}"));
+    }
+}
