@@ -133,13 +133,20 @@ pub async fn run(
         }
         String::from_utf8_lossy(&tail).trim().to_owned()
     };
-    let listen = listen(stdout, limits, progress);
-    let talk = async { tokio::join!(tell, overhear, listen) };
+    let hear = async {
+        let heard = listen(stdout, limits, progress).await;
+        if matches!(heard, Heard::Nonsense | Heard::Silence) {
+            // Its stderr ends only when it does.
+            let _ = child.start_kill();
+        }
+        heard
+    };
+    let talk = async { tokio::join!(tell, overhear, hear) };
     let (stderr, heard) = match tokio::time::timeout(limits.wall, talk).await {
         Ok(((), stderr, heard)) => (stderr, heard),
         Err(_) => (String::new(), Heard::TooLong),
     };
-    if !matches!(heard, Heard::Result(_) | Heard::Failure(_) | Heard::Nothing) {
+    if matches!(heard, Heard::TooLong) {
         let _ = child.start_kill();
     }
     let status = child.wait().await?;
@@ -238,13 +245,11 @@ mod tests {
         Limits { memory_bytes: 1 << 30, cpu_seconds: 10, file_bytes: 1 << 20, wall: Duration::from_secs(20), stall: Duration::from_secs(10) }
     }
 
-    /// Runs a shell script in place of our binary: it is called as `script child NAME`.
+    /// Runs a shell script in place of our binary: `sh child test` runs the file `child` of the folder.
     async fn script(text: &str, limits: Limits) -> Result<Value, Failure> {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("program");
-        std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        run(&path, "test", &Value::Null, &limits, dir.path(), None, |_, _| {}).await
+        std::fs::write(dir.path().join("child"), text).unwrap();
+        run(Path::new("/bin/sh"), "test", &Value::Null, &limits, dir.path(), None, |_, _| {}).await
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! starts once and that ends with it. The same backends as in production; nothing is imitated.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::env::{Clock, Env};
 use crate::http::{Principal, Role, Tokens};
 use crate::id::{AccountId, AssetId, CourseId};
 use crate::queue::PostgresBell;
-use crate::store::{Directory, ObjectStore, UrlSigner};
+use crate::store::{Directory, ObjectStore, UrlSigner, sources};
 
 /// An [`Env`] of a test's own. Dropping it removes its folder; the database goes with the server.
 pub struct TestEnv {
@@ -26,18 +27,30 @@ pub struct TestEnv {
 /// The server of this test process and the folder it lives in.
 struct Server {
     postgres: Postgres,
-    _dir: tempfile::TempDir,
+    dir: PathBuf,
+}
+
+static SERVER: OnceLock<Server> = OnceLock::new();
+
+/// Statics are never dropped: what the test process leaves is taken away when it exits.
+extern "C" fn clear_away() {
+    if let Some(server) = SERVER.get() {
+        // SAFETY: kill takes plain numbers; the server was started by this process and ends with it at the latest.
+        unsafe { libc::kill(server.postgres.pid(), libc::SIGQUIT) };
+        let _ = std::fs::remove_dir_all(&server.dir);
+    }
 }
 
 fn server() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
         let config = config();
         // Short, world-reachable path: as root the server runs as somebody else, and sockets have short names.
         let dir = tempfile::Builder::new().prefix("lh-test.").tempdir_in("/tmp").expect("a folder in /tmp");
         std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("open the folder");
         let postgres = Postgres::start(&config.paths.postgres, dir.path(), "").expect("a private PostgreSQL: run `make build` first");
-        Server { postgres, _dir: dir }
+        // SAFETY: the handler is a plain function that lives as long as the process.
+        unsafe { libc::atexit(clear_away) };
+        Server { postgres, dir: dir.keep() }
     })
 }
 
@@ -125,21 +138,16 @@ impl TestEnv {
         let mut incoming = self.env.incoming().await.expect("an upload");
         incoming.write(bytes).await.expect("write the upload");
         let received = incoming.finish().await.expect("finish the upload");
-        let (sha256, length) = (received.sha256, received.bytes as i64);
-        received.keep(self.env.store.as_ref()).await.expect("store the upload");
+        received.store(self.env.store.as_ref()).await.expect("store the upload");
+        let mut conn = self.env.db.acquire().await.expect("a connection");
+        sources::record(&mut conn, self.env.store.as_ref(), &received).await.expect("a source row");
         let id = AssetId::new();
-        sqlx::query("with s as (insert into sources (sha256, bytes) values ($1, $2) on conflict do nothing) select 1")
-            .bind(&sha256[..])
-            .bind(length)
-            .execute(&self.env.db)
-            .await
-            .expect("a source row");
         sqlx::query("insert into assets (id, course_id, owner_id, file_name, title, source_sha256) values ($1, $2, $3, $4, $4, $5)")
             .bind(id.0)
             .bind(course.0)
             .bind(owner.account_id.0)
             .bind(file_name)
-            .bind(&sha256[..])
+            .bind(&received.sha256[..])
             .execute(&self.env.db)
             .await
             .expect("an asset row");

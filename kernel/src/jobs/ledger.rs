@@ -211,15 +211,28 @@ pub async fn release(db: &PgPool, job: &Claimed) -> Result<()> {
     }
 }
 
-/// Rescues jobs whose worker was not heard of for the length of a lease. Returns how many.
+/// What the names of all workers begin with whose processes this one can see: host and PID namespace.
+pub fn neighbourhood() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").map(|link| link.to_string_lossy().into_owned()).unwrap_or_default();
+    let namespace: String = namespace.chars().filter(char::is_ascii_digit).collect();
+    format!("{}:{namespace}:", host.trim())
+}
+
+/// Rescues jobs whose worker was not heard of for the length of a lease, or is a process of this machine that is
+/// gone. Returns how many.
 pub async fn rescue(db: &PgPool, backoff: Duration) -> Result<usize> {
-    let lost = sqlx::query!(
-        "select id, kind, stage, payload, asset_id, request_id, attempt, failures, max_failures, worker
-           from jobs where state = 'running' and lease_until < now() limit 100",
+    let neighbourhood = neighbourhood();
+    let mut lost = sqlx::query!(
+        "select id, kind, stage, payload, asset_id, request_id, attempt, failures, max_failures, worker,
+                lease_until < now() as \"expired!\"
+           from jobs where state = 'running' and (lease_until < now() or starts_with(worker, $1)) limit 1000",
+        neighbourhood,
     )
     .fetch_all(db)
     .await
     .context("look for expired leases")?;
+    lost.retain(|row| row.expired || row.worker.as_deref().is_some_and(|worker| gone(&neighbourhood, worker)));
     let mut rescued = 0;
     for row in lost {
         let Ok(stage) = row.stage.parse::<Stage>() else { continue };
@@ -238,7 +251,7 @@ pub async fn rescue(db: &PgPool, backoff: Duration) -> Result<usize> {
             class: Class::Lost,
             code: "worker_lost".into(),
             reason: "the worker stopped without an answer, several times; the file may be too demanding for this server".into(),
-            detail: Some(format!("lease of {} expired", row.worker.unwrap_or_default())),
+            detail: Some(format!("{} went silent", row.worker.unwrap_or_default())),
         };
         // A holder that beats its heart just now loses the job all the same; its attempt is fenced off.
         if fail(db, &job, &failure, backoff).await? != Aftermath::NotOurs {
@@ -247,6 +260,13 @@ pub async fn rescue(db: &PgPool, backoff: Duration) -> Result<usize> {
         }
     }
     Ok(rescued)
+}
+
+/// Whether a worker of our neighbourhood has ended. A process id that was given away again only costs the wait for
+/// the lease to expire.
+fn gone(neighbourhood: &str, worker: &str) -> bool {
+    let pid = worker.strip_prefix(neighbourhood).filter(|pid| pid.bytes().all(|b| b.is_ascii_digit()));
+    pid.is_some_and(|pid| !std::path::Path::new("/proc").join(pid).exists())
 }
 
 /// Stages that have due jobs, for the sweep to ring.

@@ -153,7 +153,7 @@ impl Runner {
         let handler = AssertUnwindSafe(handler).catch_unwind();
         let timeout = Duration::from_secs(self.env.config.pool(job.stage).timeout_seconds);
         let outcome = tokio::select! {
-            done = handler => done.unwrap_or_else(|panic| Err(Failure::transient("panic", "something went wrong on our side; it is being tried again").with_detail(panic_text(&panic)))),
+            done = handler => done.unwrap_or_else(|panic| Err(Failure::transient("panic", "something went wrong on our side; it is being tried again").with_detail(panic_text(&*panic)))),
             end = self.watch(&job, &progress) => match end {
                 Pulse::CancelWanted => {
                     info!("cancelled {}", job.kind);
@@ -272,8 +272,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     format!("panic: {}", text.unwrap_or_default())
 }
 
-/// Host and process, as the ledger shows them.
+/// Host, PID namespace and process, as the ledger shows them.
 pub fn worker_name() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}:{}", host.trim(), std::process::id())
+    format!("{}{}", ledger::neighbourhood(), std::process::id())
 }

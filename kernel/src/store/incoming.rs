@@ -57,7 +57,8 @@ impl Received {
     }
 
     /// Stores it under its hash, unless the same bytes are there already. Durable when this returns.
-    pub async fn keep(self, store: &dyn ObjectStore) -> Result<Key> {
+    /// [`super::sources::record`] then says that they are meant.
+    pub async fn store(&self, store: &dyn ObjectStore) -> Result<Key> {
         let key = Key::source(&self.sha256);
         match store.head(&key).await? {
             Some(found) if found.bytes == self.bytes => {}
@@ -82,7 +83,7 @@ mod tests {
             for part in parts {
                 incoming.write(part).await.unwrap();
             }
-            keys.push(incoming.finish().await.unwrap().keep(&store).await.unwrap());
+            keys.push(incoming.finish().await.unwrap().store(&store).await.unwrap());
         }
         assert_eq!(keys[0], keys[1]);
         assert!(keys[0].as_str().ends_with("b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9"));

@@ -8,6 +8,7 @@ mod incoming;
 mod key;
 pub mod serve;
 mod signer;
+pub mod sources;
 
 use std::ops::Range;
 use std::path::Path;
