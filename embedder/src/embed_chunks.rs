@@ -58,3 +58,115 @@ async fn embed(ctx: Ctx, job: EmbedChunks, embedder: Result<Arc<Embedder>, Unava
     }
     ctx.finish().await?.commit(Event::Embedded { asset_id: job.asset_id }).await
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::config::Config;
+    use kernel::events::Cause;
+    use kernel::http::Role;
+    use kernel::id::AssetId;
+    use kernel::jobs;
+    use kernel::testing::TestEnv;
+    use uuid::Uuid;
+
+    use super::*;
+
+    async fn world(vectors: bool) -> (TestEnv, AssetId) {
+        let test = TestEnv::new().await;
+        if vectors {
+            schema::ensure(&mut test.owner().await).await.unwrap().expect("pgvector");
+        }
+        let owner = test.account(Role::Instructor).await;
+        let course = test.course(&owner, "draft").await;
+        let asset = test.asset(&owner, course, "notes.md", b"notes").await;
+        for (ordinal, text) in ["alpha", "beta", "alpha", "gamma rays"].into_iter().enumerate() {
+            insert(&test, asset, ordinal as i32, text).await;
+        }
+        (test, asset)
+    }
+
+    async fn insert(test: &TestEnv, asset: AssetId, ordinal: i32, text: &str) {
+        let mut hash = [0; 32];
+        hash[..text.len()].copy_from_slice(text.as_bytes());
+        sqlx::query("insert into chunks (id, asset_id, ordinal, text, locator, content_hash, tokens) values ($1, $2, $3, $4, '{}', $5, 3)")
+            .bind(Uuid::new_v4())
+            .bind(asset.0)
+            .bind(ordinal)
+            .bind(text)
+            .bind(hash.as_slice())
+            .execute(&test.env.db)
+            .await
+            .unwrap();
+    }
+
+    fn model() -> Result<Arc<Embedder>, Unavailable> {
+        Embedder::open(&Config::load(None).unwrap()).map(Arc::new)
+    }
+
+    /// Runs the job once and returns its state, and how it failed if it did.
+    async fn run(test: &TestEnv, asset: AssetId, embedder: Result<Arc<Embedder>, Unavailable>) -> (String, Option<String>) {
+        let mut conn = test.env.db.acquire().await.unwrap();
+        jobs::enqueue(&mut conn, EmbedChunks { asset_id: asset }, &Cause::default()).await.unwrap();
+        let mut runner = Runner::new(test.env.clone());
+        register(&mut runner, embedder);
+        runner.drain().await.unwrap();
+        sqlx::query_as("select state, failure_code from jobs where kind = 'EmbedChunks' order by id desc limit 1").fetch_one(&mut *conn).await.unwrap()
+    }
+
+    async fn count(test: &TestEnv, what: &str) -> i64 {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select count(*) from {what}"))).fetch_one(&test.env.db).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_text_gets_one_vector_and_an_unchanged_one_no_second() {
+        let (test, asset) = world(true).await;
+        let model = model();
+        assert_eq!(run(&test, asset, model.clone()).await, ("done".into(), None));
+        assert_eq!(count(&test, "embeddings").await, 3, "equal texts share a vector");
+        assert_eq!(count(&test, "events where kind = 'Embedded'").await, 1);
+        let mut conn = test.env.db.acquire().await.unwrap();
+        assert_eq!(vectors::counts(&mut conn).await.unwrap(), [(asset, 4)]);
+        assert_eq!(vectors::count_missing(&mut conn, asset).await.unwrap(), 0);
+
+        let before: Vec<(Vec<u8>, time::OffsetDateTime)> =
+            sqlx::query_as("select content_hash, made_at from embeddings order by 1").fetch_all(&mut *conn).await.unwrap();
+        insert(&test, asset, 4, "delta").await;
+        run(&test, asset, model).await;
+        let after: Vec<(Vec<u8>, time::OffsetDateTime)> =
+            sqlx::query_as("select content_hash, made_at from embeddings order by 1").fetch_all(&mut *conn).await.unwrap();
+        assert_eq!(after.len(), 4);
+        assert!(before.iter().all(|row| after.contains(row)), "what was there is not made again");
+    }
+
+    #[tokio::test]
+    async fn a_second_start_finds_the_table_as_it_is() {
+        let (test, _) = world(true).await;
+        schema::ensure(&mut test.owner().await).await.unwrap().expect("pgvector");
+        assert!(schema::present(&mut *test.env.db.acquire().await.unwrap()).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn without_a_table_nothing_is_embedded_and_nothing_fails() {
+        let (test, asset) = world(false).await;
+        assert_eq!(run(&test, asset, model()).await, ("done".into(), None));
+        assert_eq!(count(&test, "events").await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_missing_model_is_a_failed_dependency() {
+        let (test, asset) = world(true).await;
+        let (state, code) = run(&test, asset, Err(Unavailable::new("no model", "install it"))).await;
+        assert_eq!(code.as_deref(), Some("embedder_unavailable"), "{state}");
+    }
+
+    #[tokio::test]
+    async fn vectors_that_belong_to_no_chunk_are_swept_when_they_are_old() {
+        let (test, asset) = world(true).await;
+        run(&test, asset, model()).await;
+        let mut conn = test.env.db.acquire().await.unwrap();
+        sqlx::query("delete from chunks where text = 'beta'").execute(&mut *conn).await.unwrap();
+        assert_eq!(vectors::sweep(&mut conn).await.unwrap(), 0, "young ones are spared");
+        sqlx::query("update embeddings set made_at = now() - interval '1 hour'").execute(&mut *conn).await.unwrap();
+        assert_eq!(vectors::sweep(&mut conn).await.unwrap(), 1);
+    }
+}

@@ -1,0 +1,126 @@
+//! `IngestUpload`: looks at the first bytes, decides what the asset is, pairs captions with their recording.
+
+use anyhow::Context;
+use futures::TryStreamExt;
+use kernel::env::Env;
+use kernel::id::AssetId;
+use kernel::jobs::{Ctx, Done, Failure};
+use kernel::media::Kind;
+use kernel::pipeline::{Event, IngestUpload};
+use kernel::store::Key;
+use kernel::index_marks;
+use sqlx::PgConnection;
+
+use crate::refusal::Refusal;
+use crate::sniff::{self, HEAD_BYTES};
+
+pub async fn ingest_upload(ctx: Ctx, job: IngestUpload) -> Result<Done, Failure> {
+    let asset_id = job.asset_id;
+    let found = sqlx::query!("select course_id, parent_id, file_name, source_sha256 from assets where id = $1", asset_id.0)
+        .fetch_optional(&ctx.env.db)
+        .await?;
+    let Some(asset) = found else { return ctx.skip("its asset is gone").await };
+
+    let head = head(&ctx.env, &Key::source(&asset.source_sha256)).await?;
+    let found = sniff::sniff(&head, &asset.file_name).map_err(|refusal| Failure::poison(refusal.code(), refusal.to_string()))?;
+    let kind = found.kind();
+    if asset.parent_id.is_some() && kind != Kind::Captions {
+        let refusal = Refusal::CaptionsInvalid;
+        return Err(Failure::poison(refusal.code(), "this was uploaded as captions, but it is neither WebVTT nor SRT"));
+    }
+
+    let mut done = ctx.finish().await?;
+    sqlx::query!("update assets set kind = $2, media_type = $3 where id = $1", asset_id.0, kind.as_str(), found.media_type())
+        .execute(done.conn())
+        .await?;
+    for paired in pair(done.conn(), asset_id, asset.course_id, kind).await? {
+        index_marks::mark(done.conn(), paired).await?;
+    }
+    index_marks::mark(done.conn(), asset_id).await?;
+    done.commit(Event::Ingested { asset_id, media: kind }).await
+}
+
+/// The first bytes of an object, as many as [`sniff::sniff`] looks at.
+async fn head(env: &Env, key: &Key) -> anyhow::Result<Vec<u8>> {
+    let meta = env.store.head(key).await?.context("the stored source is missing")?;
+    let stream = env.store.open(key, Some(0..meta.bytes.min(HEAD_BYTES as u64))).await?;
+    let pieces: Vec<_> = stream.try_collect().await.context("read the beginning of a source")?;
+    Ok(pieces.concat())
+}
+
+/// Captions without a recording and a recording that is called alike belong together, whichever came first. Returns
+/// the captions that were paired.
+///
+/// `lecture.en.vtt` is called like `lecture.mp4`: what stands before the last ending, without a language.
+async fn pair(conn: &mut PgConnection, asset_id: AssetId, course_id: uuid::Uuid, kind: Kind) -> anyhow::Result<Vec<AssetId>> {
+    if kind == Kind::Document {
+        return Ok(Vec::new());
+    }
+    // Two that arrive together must see one another: the course's pairings take turns.
+    sqlx::query!("select 1 as one from pg_advisory_xact_lock(hashtextextended('pair captions ' || $1::text, 0))", course_id.to_string())
+        .fetch_one(&mut *conn)
+        .await
+        .context("wait for the turn to pair captions")?;
+    let rows = sqlx::query!(
+        "select id, kind as \"kind!\", parent_id, file_name from assets
+          where course_id = $1 and kind in ('video', 'audio', 'captions') and state <> 'failed'
+          order by id",
+        course_id,
+    )
+    .fetch_all(&mut *conn)
+    .await
+    .context("look for recordings and captions")?;
+    let me = rows.iter().find(|row| row.id == asset_id.0).context("the asset that was just written")?;
+    let is_captions = |kind: &str| kind == Kind::Captions.as_str();
+    let pairs: Vec<(uuid::Uuid, uuid::Uuid)> = if kind == Kind::Captions {
+        let mut alike = rows.iter().filter(|row| !is_captions(&row.kind) && belongs(&me.file_name, &row.file_name));
+        match (me.parent_id, alike.next(), alike.next()) {
+            // Two recordings of one name: the instructor has to say which.
+            (None, Some(recording), None) => vec![(me.id, recording.id)],
+            _ => Vec::new(),
+        }
+    } else {
+        rows.iter()
+            .filter(|row| is_captions(&row.kind) && row.parent_id.is_none() && belongs(&row.file_name, &me.file_name))
+            .map(|row| (row.id, me.id))
+            .collect()
+    };
+    for (captions, recording) in &pairs {
+        sqlx::query!("update assets set parent_id = $2 where id = $1 and parent_id is null", captions, recording)
+            .execute(&mut *conn)
+            .await
+            .context("pair captions with their recording")?;
+    }
+    Ok(pairs.into_iter().map(|(captions, _)| AssetId(captions)).collect())
+}
+
+fn belongs(captions: &str, recording: &str) -> bool {
+    let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase();
+    let (captions, recording) = (stem(captions), stem(recording));
+    let without_language = captions.rsplit_once('.').filter(|(_, tag)| is_language_tag(tag)).map(|(stem, _)| stem);
+    !recording.is_empty() && (captions == recording || without_language == Some(recording.as_str()))
+}
+
+/// `en`, `deu`, `pt-br`, `zh-hans`.
+fn is_language_tag(tag: &str) -> bool {
+    let mut parts = tag.split(['-', '_']);
+    let is_letters = |part: &str, lengths: std::ops::RangeInclusive<usize>| {
+        lengths.contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+    };
+    parts.next().is_some_and(|part| is_letters(part, 2..=3)) && parts.all(|part| is_letters(part, 2..=4))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_find_the_recording_they_are_called_like() {
+        assert!(belongs("lecture.vtt", "Lecture.mp4"));
+        assert!(belongs("lecture.en.vtt", "lecture.mp4"));
+        assert!(belongs("lecture.pt-BR.srt", "lecture.webm"));
+        assert!(!belongs("lecture.final.vtt", "lecture.mp4"));
+        assert!(!belongs("lecture2.vtt", "lecture.mp4"));
+        assert!(!belongs(".vtt", ".mp4"));
+    }
+}

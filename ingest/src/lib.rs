@@ -1,0 +1,36 @@
+//! The ingest room: uploads come in, are told apart by their bytes, read and cut into chunks.
+//!
+//! Core, without database or runtime: [`sniff`] (what is this file), [`extract`] (what does it say, where),
+//! [`chunk`] (the pieces that are embedded and indexed). The core's readers run only inside a disposable child
+//! process, whose entry is [`child`]. It does not look into recordings, which is `transcode`'s business, and makes
+//! neither vectors nor an index.
+
+//!
+//! Shell: [`upload`] and [`http`] take files in, [`register`] adds the jobs that read them and that publish assets.
+
+pub mod child;
+pub mod chunk;
+pub mod cli;
+pub mod extract;
+mod extract_document;
+pub mod http;
+mod ingest_upload;
+mod publish;
+mod read_document;
+pub mod refusal;
+pub mod sniff;
+#[cfg(test)]
+mod tests;
+pub mod upload;
+
+use kernel::jobs::Runner;
+
+pub use extract_document::CAPTIONS;
+pub use http::router;
+
+/// Adds the handlers of `IngestUpload`, `ExtractDocument` and `PublishAsset`.
+pub fn register(runner: &mut Runner) {
+    runner.on(ingest_upload::ingest_upload);
+    runner.on(extract_document::extract_document);
+    runner.on(publish::publish_asset);
+}

@@ -1,0 +1,74 @@
+//! `PublishAsset`: the one write that makes an asset visible, when all of its parts are there.
+//!
+//! Every part rings once it is written, so the last one finds all others in place. Before that this job does nothing,
+//! and after it nothing more: a published asset stays what it is while parts are made again.
+
+use anyhow::Context;
+use kernel::id::AssetId;
+use kernel::jobs::{Ctx, Done, Failure};
+use kernel::pipeline::{Event, PublishAsset};
+use sqlx::PgConnection;
+
+pub async fn publish_asset(ctx: Ctx, job: PublishAsset) -> Result<Done, Failure> {
+    let asset_id = job.asset_id;
+    let wants_vectors = ctx.env.config.embedder.enabled;
+    let now = ctx.env.clock.now();
+    let mut done = ctx.finish().await?;
+    if !is_complete(done.conn(), asset_id).await? || wants_vectors && !has_vectors(done.conn(), asset_id).await? {
+        return done.commit_silent().await;
+    }
+    let published = sqlx::query!("update assets set state = 'published', published_at = $2 where id = $1 and state = 'processing'", asset_id.0, now)
+        .execute(done.conn())
+        .await?;
+    if published.rows_affected() == 0 {
+        return done.commit_silent().await;
+    }
+    done.commit(Event::Published { asset_id }).await
+}
+
+/// Whether the stream or the document is there, and the full-text index holds exactly what the database does.
+async fn is_complete(conn: &mut PgConnection, asset_id: AssetId) -> anyhow::Result<bool> {
+    let row = sqlx::query!(
+        "select case when a.kind in ('video', 'audio') then exists (select 1 from streams s where s.asset_id = a.id)
+                     when a.kind in ('document', 'captions') then exists (select 1 from documents d where d.asset_id = a.id)
+                     else false end as \"made!\",
+                exists (select 1 from index_state i where i.asset_id = a.id
+                           and i.chunks = (select count(*) from chunks c where c.asset_id = a.id))
+                and not exists (select 1 from index_dirty d where d.asset_id = a.id) as \"indexed!\"
+           from assets a where a.id = $1 and a.state = 'processing' for update of a",
+        asset_id.0,
+    )
+    .fetch_optional(conn)
+    .await
+    .context("look whether an asset is complete")?;
+    Ok(row.is_some_and(|row| row.made && row.indexed))
+}
+
+/// Whether every chunk has its vector. True where the database has no table for vectors: then nobody makes any.
+///
+/// The last word on "of the current model" is the `Embedded` event, which is recorded when none is lacking: it must
+/// be younger than the chunks.
+async fn has_vectors(conn: &mut PgConnection, asset_id: AssetId) -> anyhow::Result<bool> {
+    let has_table: bool = sqlx::query_scalar("select to_regclass('embeddings') is not null")
+        .fetch_one(&mut *conn)
+        .await
+        .context("look for the vectors' table")?;
+    let chunks = sqlx::query_scalar!("select count(*) as \"count!\" from chunks where asset_id = $1", asset_id.0)
+        .fetch_one(&mut *conn)
+        .await
+        .context("count an asset's chunks")?;
+    if !has_table || chunks == 0 {
+        return Ok(true);
+    }
+    // Unchecked at compile time: the table is made at run time, and not everywhere.
+    sqlx::query_scalar(
+        "select not exists (select 1 from chunks c where c.asset_id = $1
+                               and not exists (select 1 from embeddings e where e.content_hash = c.content_hash))
+            and coalesce((select max(id) from events where asset_id = $1 and kind = 'Embedded'), 0)
+              > coalesce((select max(id) from events where asset_id = $1 and kind = 'Extracted'), 0)",
+    )
+    .bind(asset_id.0)
+    .fetch_one(conn)
+    .await
+    .context("look for chunks without vectors")
+}

@@ -1,0 +1,51 @@
+//! The core LMS: accounts and sessions, courses with their modules and lessons, enrollments and completions, and
+//! what people see of assets and jobs. One resource, one file.
+//!
+//! Who may see what is decided in `kernel::access`; uploading is `ingest`'s, certificates are `certgen`'s.
+
+mod accounts;
+mod asset;
+mod assets;
+mod completions;
+mod courses;
+mod enrollments;
+mod events;
+mod extract;
+mod jobs;
+mod lessons;
+mod me;
+mod modules;
+mod outline;
+mod passwords;
+mod playback;
+mod progress;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod throttle;
+
+use kernel::env::Env;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use accounts::{Account, create_account};
+
+/// Every route of this room, relative to `/api/v1`.
+pub fn router() -> OpenApiRouter<Env> {
+    [
+        accounts::router(),
+        sessions::router(),
+        me::router(),
+        courses::router(),
+        modules::router(),
+        lessons::router(),
+        completions::router(),
+        enrollments::router(),
+        assets::router(),
+        playback::router(),
+        progress::router(),
+        jobs::router(),
+        events::router(),
+    ]
+    .into_iter()
+    .fold(OpenApiRouter::new(), OpenApiRouter::merge)
+}

@@ -1,0 +1,206 @@
+//! The command line: what can be asked of the program. What is done about it is in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use kernel::http::Role;
+use kernel::id::JobId;
+use kernel::jobs::Stage;
+
+/// From upload to second-exact search: content pipeline, search and LMS in one program.
+#[derive(Parser)]
+#[command(name = "learnhub", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Data goes to stdout, talk to stderr.\n\
+Exit codes: 0 all went well; 1 it could not be done, the message says why; 2 the command line is wrong;\n\
+3 it was done, but some input was refused (ingest --wait, transcode, extract, certificate verify, doctor).";
+
+/// Options of every command.
+#[derive(Args, Clone)]
+pub struct Global {
+    /// Configuration file; its keys override workers.toml's.
+    #[arg(long, global = true, env = "LEARNHUB_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data folder [default: data.dir of the configuration].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Only warnings and errors in the log.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// More in the log; twice for everything.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run everything on this machine: private database, API, pages, all workers.
+    #[command(after_help = "Example:\n  learnhub up --listen 127.0.0.1:8080")]
+    Up(Listen),
+    /// Run the HTTP side against a given database.
+    #[command(after_help = "Example:\n  LEARNHUB_DATABASE_URL=postgres://… learnhub serve --roles api,search")]
+    Serve {
+        /// What to serve: api, search, pages.
+        #[arg(long, value_delimiter = ',', default_value = "api,search,pages")]
+        roles: Vec<server::Part>,
+        #[command(flatten)]
+        listen: Listen,
+    },
+    /// Run workers against a given database.
+    #[command(after_help = "Example:\n  LEARNHUB_DATABASE_URL=postgres://… learnhub worker --stages transcode,extract")]
+    Worker {
+        /// Stages to work for [default: all].
+        #[arg(long, value_delimiter = ',')]
+        stages: Vec<Stage>,
+    },
+    /// Put files or folders into a course.
+    #[command(after_help = "Example:\n  learnhub ingest lectures/ --course \"Sourdough\" --wait")]
+    Ingest(Ingest),
+    /// Search as an operator, who sees everything.
+    Search {
+        query: String,
+        /// See only what this account may see.
+        #[arg(long = "as", value_name = "EMAIL")]
+        account: Option<String>,
+        #[arg(long, default_value_t = 10)]
+        limit: u32,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Turn a media file into an HLS package; needs no server.
+    Transcode(transcode::cli::Args),
+    /// Show what search would see of a document or captions; needs no server.
+    Extract(ingest::cli::Args),
+    /// The job ledger.
+    #[command(subcommand)]
+    Jobs(Jobs),
+    /// The full-text index.
+    #[command(subcommand)]
+    Index(Index),
+    /// Accounts.
+    #[command(subcommand)]
+    User(User),
+    /// Certificates.
+    #[command(subcommand)]
+    Certificate(Certificate),
+    /// Look whether everything this program needs is there and works.
+    Doctor {
+        /// Also check the invariants of everything stored.
+        #[arg(long)]
+        check: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Bring the schema of the configured database up to date.
+    Migrate,
+    /// Print the API's description (OpenAPI 3.1).
+    Openapi,
+    /// A disposable process of the program itself.
+    #[command(hide = true)]
+    Child { name: String },
+}
+
+#[derive(Args, Clone)]
+pub struct Listen {
+    /// Address and port [default: http.listen of the configuration].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Ingest {
+    /// Files, or folders with all that is in them.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Title or id of the course; made if there is none of that title.
+    #[arg(long, default_value = "Inbox")]
+    pub course: String,
+    /// Whose they are [default: an operator's account].
+    #[arg(long = "as", value_name = "EMAIL")]
+    pub owner: Option<String>,
+    /// Wait until every file is published or refused.
+    #[arg(long)]
+    pub wait: bool,
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Jobs {
+    /// List jobs, newest first.
+    Ls {
+        /// queued, running, done, dead, cancelled or parked.
+        #[arg(long)]
+        state: Option<String>,
+        #[arg(long)]
+        stage: Option<Stage>,
+        #[arg(long, default_value_t = 50)]
+        limit: i64,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Everything about one job.
+    Show {
+        id: JobId,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Queue dead or cancelled jobs again.
+    Retry {
+        #[arg(required_unless_present = "all_dead")]
+        ids: Vec<JobId>,
+        /// Every dead job.
+        #[arg(long)]
+        all_dead: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Cancel jobs.
+    Cancel {
+        #[arg(required = true)]
+        ids: Vec<JobId>,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Index {
+    /// Make the whole index anew from the database and swap it in.
+    Rebuild,
+    /// Documents, segments and what waits to be indexed.
+    Status {
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum User {
+    /// Make an account; the password is read from LEARNHUB_PASSWORD or stdin.
+    Create {
+        email: String,
+        #[arg(long)]
+        name: String,
+        #[arg(long, default_value = "student")]
+        role: Role,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Certificate {
+    /// Say whether a PDF is a certificate of this server, unaltered.
+    Verify {
+        file: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+use crate::server;

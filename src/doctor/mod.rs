@@ -1,0 +1,86 @@
+//! `learnhub doctor`: is everything there that this program needs, and does it work? Each line says ok, warn or
+//! fail, what was seen, and what to do. With `--check`, the invariants of everything stored as well.
+
+mod checks;
+mod invariants;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use kernel::config::Config;
+use serde::Serialize;
+
+use crate::commands::REFUSED;
+use crate::world::{Claim, World};
+
+/// How a check went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    Ok,
+    Warn,
+    Fail,
+}
+
+/// One line of the report.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    pub name: &'static str,
+    pub health: Health,
+    /// What was seen.
+    pub seen: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    pub fn ok(name: &'static str, seen: impl Into<String>) -> Self {
+        Self { name, health: Health::Ok, seen: seen.into(), fix: None }
+    }
+
+    pub fn warn(name: &'static str, seen: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { name, health: Health::Warn, seen: seen.into(), fix: Some(fix.into()) }
+    }
+
+    pub fn fail(name: &'static str, seen: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { name, health: Health::Fail, seen: seen.into(), fix: Some(fix.into()) }
+    }
+}
+
+/// Examines and reports; ends with 3 when something fails.
+pub async fn run(config: Config, check: bool, json: bool) -> Result<ExitCode> {
+    let mut findings = checks::machine(&config);
+    match World::open(config, Claim::Either).await {
+        Ok(world) => {
+            findings.extend(checks::services(&world).await);
+            if check {
+                findings.extend(invariants::all(&world.env).await);
+            }
+            world.close().await;
+        }
+        Err(error) => findings.push(Finding::fail("database", format!("{error:#}"), "mend that and look again; checks that need the database were left out")),
+    }
+    report(&findings, json)?;
+    let failed = findings.iter().any(|finding| finding.health == Health::Fail);
+    Ok(if failed { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+}
+
+fn report(findings: &[Finding], json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(findings)?);
+        return Ok(());
+    }
+    for finding in findings {
+        let word = match finding.health {
+            Health::Ok => "ok  ",
+            Health::Warn => "warn",
+            Health::Fail => "FAIL",
+        };
+        println!("{word}  {:<14}  {}", finding.name, finding.seen);
+        if let Some(fix) = &finding.fix {
+            println!("{:<22}→ {fix}", "");
+        }
+    }
+    Ok(())
+}

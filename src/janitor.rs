@@ -1,0 +1,126 @@
+//! Sweeps what nothing refers to: objects of attempts that lost, files of processes that were killed.
+//!
+//! An attempt's folder is named after its job and attempt, so that an orphan is told from work in progress by the
+//! ledger, not by its age. Sources are the exception: their object is stored before their row, hence a grace period.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, Result};
+use kernel::env::Env;
+use kernel::leases;
+use kernel::store::{Key, sources};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// How long an object or a scratch file without a row may be somebody's who has not written the row yet.
+const GRACE: Duration = Duration::from_secs(10 * 60);
+
+/// Sweeps now and then until `stop`; one process at a time.
+pub async fn run(env: Env, stop: CancellationToken) {
+    let every = Duration::from_secs_f64(env.config.jobs.janitor_seconds);
+    let mut beats = tokio::time::interval(every);
+    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let holder = format!("janitor {}", std::process::id());
+    loop {
+        tokio::select! {
+            _ = beats.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let swept: Result<()> = async {
+            let mut conn = env.db.acquire().await.context("reach the database")?;
+            let Some(lease) = leases::acquire(&mut conn, "janitor", &holder, every * 5).await? else { return Ok(()) };
+            drop(conn);
+            let objects = orphans(&env).await?;
+            for key in &objects {
+                match key.as_str().starts_with("sources/") {
+                    true => sources::sweep(&env.db, env.store.as_ref(), key).await?,
+                    false => env.store.delete(key).await?,
+                }
+            }
+            let files = sweep_scratch(&env.config.paths.scratch)?;
+            let tokens = sqlx::query!("delete from refresh_tokens where expires_at < now() - interval '1 day'").execute(&env.db).await?.rows_affected();
+            if !objects.is_empty() || files > 0 || tokens > 0 {
+                info!("swept {} orphaned objects, {files} scratch files, {tokens} expired refresh tokens", objects.len());
+            }
+            leases::release(&mut *env.db.acquire().await?, &lease).await
+        }
+        .await;
+        if let Err(error) = swept {
+            warn!("the janitor stumbled and tries again: {error:#}");
+        }
+    }
+}
+
+/// Objects that no row refers to and no running attempt owns.
+pub async fn orphans(env: &Env) -> Result<Vec<Key>> {
+    // List first: what is written after that is not in the list, and whatever got its row meanwhile is found below.
+    let mut listed = env.store.list("assets").await?;
+    listed.extend(env.store.list("certificates").await?);
+    let sources = env.store.list("sources").await?;
+    let probes = env.store.list("probes").await?;
+    let mut live: HashSet<String> = sqlx::query_scalar!(
+        "select prefix as \"prefix!\" from streams
+         union all select prefix from documents where prefix is not null
+         union all select object_key from certificates where object_key is not null
+         union all select 'sources/' || encode(sha256, 'hex') from sources"
+    )
+    .fetch_all(&env.db)
+    .await
+    .context("read what objects rows refer to")?
+    .into_iter()
+    .collect();
+    let running = sqlx::query!("select id, attempt from jobs where state = 'running'").fetch_all(&env.db).await.context("read what runs")?;
+    live.extend(running.into_iter().map(|job| format!("{}.{}", job.id, job.attempt)));
+    let owned = |key: &Key| {
+        let attempt = key.as_str().split('/').nth(2).unwrap_or_default();
+        live.contains(key.as_str()) || live.contains(key.scope()) || live.contains(attempt)
+    };
+    let now = time::OffsetDateTime::now_utc();
+    let aged = |modified: time::OffsetDateTime| now - modified > GRACE;
+    let derived = listed.into_iter().filter(|(key, _)| !owned(key)).map(|(key, _)| key);
+    let stored = sources.into_iter().filter(|(key, meta)| !owned(key) && aged(meta.modified)).map(|(key, _)| key);
+    let probes = probes.into_iter().filter(|(_, meta)| aged(meta.modified)).map(|(key, _)| key);
+    Ok(derived.chain(stored).chain(probes).collect())
+}
+
+/// Removes scratch entries that nobody has touched for a while and whose process is gone.
+fn sweep_scratch(scratch: &Path) -> Result<usize> {
+    let mut removed = 0;
+    for path in stale_scratch(scratch)? {
+        let gone = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        match gone {
+            Ok(()) => removed += 1,
+            Err(error) => warn!("cannot remove {}: {error}", path.display()),
+        }
+    }
+    Ok(removed)
+}
+
+/// Scratch entries older than the grace period in which nothing has been written since.
+pub fn stale_scratch(scratch: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let entries = match std::fs::read_dir(scratch) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).context("list the scratch folder"),
+    };
+    let mut stale = Vec::new();
+    for entry in entries {
+        let path = entry.context("list the scratch folder")?.path();
+        if newest(&path).is_some_and(|touched| touched.elapsed().is_ok_and(|age| age > GRACE)) {
+            stale.push(path);
+        }
+    }
+    Ok(stale)
+}
+
+fn newest(path: &Path) -> Option<SystemTime> {
+    let mut latest = std::fs::metadata(path).ok()?.modified().ok()?;
+    if path.is_dir() {
+        for entry in std::fs::read_dir(path).ok()?.flatten() {
+            latest = latest.max(newest(&entry.path())?);
+        }
+    }
+    Some(latest)
+}

@@ -1,0 +1,49 @@
+//! The transcode room: a video or audio file becomes an HLS package that every browser plays.
+//!
+//! Core, synchronous, without database or environment, in the order of the work: `open` (whitelists) → `probe` (what
+//! is it really) → `ladder` (which renditions) → `source` (decode once, one clock) → `stations` (scale from the next
+//! larger, x264 and AAC, on the `line`) → `cmaf` and `track` (segments) → `playlist` and `poster`. All of it is
+//! [`transcode`]. libav is used here and nowhere else, and only inside a disposable child: [`child`] is that child's
+//! side, [`transcode_media`] the worker's and [`cli`] the command line's.
+//!
+//! It does not know lessons, accounts or search, and it does not decide when something is published.
+
+mod aac;
+mod avc;
+mod budget;
+mod cadence;
+mod captions;
+pub mod child;
+pub mod cli;
+mod clock;
+mod cmaf;
+mod decode;
+mod encoders;
+mod error;
+pub mod ladder;
+mod language;
+mod line;
+mod manifest;
+mod open;
+mod package;
+mod picture;
+mod playlist;
+mod poster;
+mod probe;
+mod scale;
+mod sniff;
+mod sound;
+mod source;
+mod stations;
+mod track;
+pub mod transcode_media;
+mod turn;
+mod upright;
+mod x264;
+
+pub use encoders::missing_encoders;
+pub use error::TranscodeError;
+pub use manifest::{CaptionFile, MADE_BY, Manifest, Notice, PictureSize, Rendition};
+pub use package::{Options, Progress, transcode};
+pub use probe::{AudioInfo, CaptionInfo, Probe, VideoInfo, probe};
+pub use transcode_media::register;

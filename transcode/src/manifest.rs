@@ -1,0 +1,109 @@
+//! What a transcode made: the one description that the database, the pages and the tests read.
+
+use serde::{Deserialize, Serialize};
+
+use crate::playlist::{IFRAMES, MASTER, MEDIA};
+use crate::probe::Probe;
+use crate::track::{INIT, segment_name};
+
+/// Version of what is made from a source. Raised when the output changes, so that `backfill` finds what is older.
+pub const MADE_BY: i32 = 1;
+
+/// An HLS package.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Manifest {
+    pub made_by: i32,
+    pub duration_ms: u64,
+    /// Pixels of the largest rendition; `None` for sound alone.
+    pub width: Option<u32>,
+    pub height: Option<u32>,
+    /// Largest picture first, sound last.
+    pub renditions: Vec<Rendition>,
+    /// File name of the poster; `None` for sound alone.
+    pub poster: Option<String>,
+    pub captions: Vec<CaptionFile>,
+    pub notices: Vec<Notice>,
+    /// Pictures that were decoded, and how many of them equalled their predecessor and were held instead of encoded.
+    pub pictures: u64,
+    pub pictures_held: u64,
+    /// Bytes of everything, playlists aside.
+    pub bytes: u64,
+    pub source: Probe,
+}
+
+/// One rendition.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Rendition {
+    /// Its folder.
+    pub name: String,
+    /// RFC 6381.
+    pub codec: String,
+    /// Pixels and frames per second of a picture; `None` for sound.
+    pub picture: Option<PictureSize>,
+    /// Coded frames: pictures, or blocks of 1024 samples.
+    pub frames: u64,
+    pub segments: usize,
+    /// ms
+    pub duration_ms: u64,
+    /// Measured, bit/s.
+    pub peak_bandwidth: u64,
+    pub average_bandwidth: u64,
+    pub bytes: u64,
+}
+
+/// Size and rate of a video rendition.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct PictureSize {
+    pub width: u32,
+    pub height: u32,
+    pub frame_rate: f64,
+}
+
+/// Captions that were embedded in the source.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CaptionFile {
+    pub file: String,
+    /// BCP 47.
+    pub language: String,
+}
+
+/// Published, but the teacher should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notice {
+    /// There is sound, but in a codec that cannot be decoded.
+    SoundUnsupported,
+    /// Some packets could not be decoded.
+    PartlyDamaged,
+    /// The file ends before the end that its header announces.
+    EndsEarly,
+}
+
+impl Notice {
+    /// One plain sentence for the teacher.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::SoundUnsupported => "the sound of this video is coded in a way that cannot be played here, so it is silent; export it with AAC sound to have it heard",
+            Self::PartlyDamaged => "parts of this file are damaged; they were left out",
+            Self::EndsEarly => "this file ends earlier than it says; please check whether the end is missing",
+        }
+    }
+}
+
+impl Manifest {
+    /// Every file of the package, relative to its folder, the multivariant playlist last: whoever can read that can
+    /// read all.
+    pub fn files(&self) -> Vec<String> {
+        let mut files = vec![];
+        for Rendition { name, picture, segments, .. } in &self.renditions {
+            files.push(format!("{name}/{INIT}"));
+            files.extend((1..=*segments).map(|number| format!("{name}/{}", segment_name(number))));
+            files.push(format!("{name}/{MEDIA}"));
+            files.extend(picture.map(|_| format!("{name}/{IFRAMES}")));
+        }
+        files.extend(self.poster.clone());
+        files.extend(self.captions.iter().map(|captions| captions.file.clone()));
+        files.push(MASTER.to_owned());
+        files
+    }
+}

@@ -1,0 +1,368 @@
+//! The first station: reads packets, decodes picture and sound, puts both on one clock from zero, and hands on what is
+//! to be encoded. Holds no more than a few pictures at a time.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ffmpeg_next as ffmpeg;
+use ffmpeg::codec::decoder;
+use ffmpeg::format::context::Input;
+use ffmpeg::util::frame::Frame;
+use ffmpeg::{Discard, Packet, Rational, ffi, frame};
+
+use crate::budget::MAX_SECONDS;
+use crate::cadence::{Cadence, Slot, Thinner, VIDEO_TIMESCALE};
+use crate::captions::Captions;
+use crate::clock::Clock;
+use crate::error::TranscodeError;
+use crate::ladder::Rung;
+use crate::line::{Flow, Station};
+use crate::picture::{Picture, same_pixels};
+use crate::poster::Picker;
+use crate::probe::{Probe, VideoInfo};
+use crate::sound::{Pcm, RATE, Sound};
+use crate::stations::Item;
+use crate::upright::Upright;
+use crate::{decode, open};
+
+/// Damaged places in a row that the demuxer may stumble over before the file counts as ended.
+const STUMBLES: u32 = 1000;
+
+/// Where the source hands its items.
+#[derive(Debug, Clone, Copy)]
+pub struct Trays {
+    pub picture: Option<usize>,
+    pub sound: Option<usize>,
+}
+
+/// What was found while reading; final when the source is done.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tally {
+    pub video_packets: u64,
+    pub audio_packets: u64,
+    /// Pictures that came out of the decoder.
+    pub pictures: u64,
+    /// Of these, within the frame-rate cap: what would be encoded if nothing were held.
+    pub within_cap: u64,
+    /// Left out because they equal their predecessor.
+    pub held: u64,
+    /// Damaged places, as the decoders and the demuxer count them.
+    pub damaged: u64,
+    /// Length of the presentation in ticks of 1/90000 s.
+    pub duration: i64,
+    /// Samples of sound decoded, before padding.
+    pub sound: u64,
+}
+
+/// The reading end of the line.
+pub struct Source {
+    input: Input,
+    clock: Clock,
+    origin: Option<i64>,
+    video: Option<VideoIn>,
+    audio: Option<AudioIn>,
+    captions: Captions,
+    trays: Trays,
+    pub tally: Tally,
+    stumbles: u32,
+    /// Frames decoded so far, for whoever shows progress.
+    done: Arc<AtomicU64>,
+}
+
+struct VideoIn {
+    index: usize,
+    base: Rational,
+    decoder: decoder::Video,
+    upright: Upright,
+    out: Placing,
+}
+
+/// Everything that decides when an upright picture is shown.
+struct Placing {
+    thinner: Thinner,
+    cadence: Cadence,
+    hold_repeats: bool,
+    last: Option<(u64, Arc<frame::Video>)>,
+    end: i64,
+    /// Duration of a picture when nothing says it: of the nominal rate.
+    nominal: i64,
+    poster: Picker,
+}
+
+struct AudioIn {
+    index: usize,
+    base: Rational,
+    decoder: decoder::Audio,
+    sound: Sound,
+}
+
+/// How to read; see [`crate::Options`].
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    pub segment: i64,
+    pub decoder_threads: usize,
+    pub hold_repeats: bool,
+}
+
+impl Source {
+    /// Opens the file again, from its start, for the streams that the probe chose.
+    pub fn open(path: &Path, probe: &Probe, top: Option<&Rung>, reading: Reading, trays: Trays, done: Arc<AtomicU64>) -> Result<Self, TranscodeError> {
+        let mut input = open::open(path)?;
+        // SAFETY: reads a constant field of the demuxer.
+        let restarts = unsafe { (*(*input.as_ptr()).iformat).flags & ffi::AVFMT_TS_DISCONT != 0 };
+        let video = match (&probe.video, top) {
+            (Some(info), Some(top)) => Some(VideoIn::open(&input, info, top, reading, probe.claimed_ms)?),
+            _ => None,
+        };
+        let audio = probe.audio.as_ref().map(|info| AudioIn::open(&input, info.index)).transpose()?;
+        let captions = Captions::open(&input, &probe.captions);
+        let used = [video.as_ref().map(|v| v.index), audio.as_ref().map(|a| a.index)];
+        let mut origin: Option<i64> = None;
+        for mut stream in input.streams_mut() {
+            if used.contains(&Some(stream.index())) {
+                let start = ticks(stream.start_time(), stream.time_base());
+                if stream.start_time() != ffi::AV_NOPTS_VALUE {
+                    origin = Some(origin.map_or(start, |known| known.min(start)));
+                }
+            } else if !captions.wants(stream.index()) {
+                // SAFETY: the stream belongs to `input`; libav reads the field before each packet.
+                unsafe { (*stream.as_mut_ptr()).discard = Discard::All.into() };
+            }
+        }
+        Ok(Self { input, clock: Clock::new(restarts), origin, video, audio, captions, trays, tally: Tally::default(), stumbles: 0, done })
+    }
+
+    /// What remains when the line has ended: the poster's picker and the captions.
+    pub fn into_rest(self) -> (Option<Picker>, Captions) {
+        (self.video.map(|video| video.out.poster), self.captions)
+    }
+
+    fn packet(&mut self, packet: &mut Packet, hand_on: &mut Vec<(usize, Item)>) -> Result<(), TranscodeError> {
+        let index = packet.stream();
+        let Some(base) = self.base_of(index) else {
+            let origin = self.origin.unwrap_or(0);
+            self.captions.take(packet, -origin);
+            return Ok(());
+        };
+        let start = packet.dts().or(packet.pts());
+        if let Some(start) = start.map(|start| ticks(start, base)) {
+            let shift = self.clock.shift_at(start, ticks(packet.duration(), base));
+            let origin = *self.origin.get_or_insert(start);
+            let shift = untick(shift.saturating_sub(origin), base);
+            packet.set_pts(packet.pts().map(|pts| pts.saturating_add(shift)));
+            packet.set_dts(packet.dts().map(|dts| dts.saturating_add(shift)));
+        }
+        self.decode(index, Some(packet), hand_on)?;
+        let frames = if self.video.is_some() { self.tally.pictures } else { self.tally.audio_packets };
+        self.done.store(frames, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn base_of(&self, index: usize) -> Option<Rational> {
+        let video = self.video.as_ref().filter(|video| video.index == index).map(|video| video.base);
+        video.or(self.audio.as_ref().filter(|audio| audio.index == index).map(|audio| audio.base))
+    }
+
+    fn decode(&mut self, index: usize, packet: Option<&Packet>, hand_on: &mut Vec<(usize, Item)>) -> Result<(), TranscodeError> {
+        let tally = &mut self.tally;
+        if let Some(video) = self.video.as_mut().filter(|video| video.index == index) {
+            tally.video_packets += u64::from(packet.is_some());
+            let VideoIn { decoder, upright, out, base, .. } = video;
+            let tray = self.trays.picture;
+            let mut emit = |picture| hand_on.extend(tray.map(|tray| (tray, Item::Picture(picture))));
+            let damaged = decode::feed(decoder, packet, &mut |frame| {
+                tally.pictures += 1;
+                let picture = out.dated(frame, *base)?;
+                upright.push(picture, &mut |picture| out.place(picture, tally, &mut emit))
+            })?;
+            if packet.is_none() {
+                upright.finish(&mut |picture| out.place(picture, tally, &mut emit))?;
+            }
+            tally.damaged += u64::from(damaged);
+        } else if let Some(audio) = self.audio.as_mut().filter(|audio| audio.index == index) {
+            tally.audio_packets += u64::from(packet.is_some());
+            let AudioIn { decoder, sound, base, .. } = audio;
+            let tray = self.trays.sound;
+            let mut emit = |pcm| hand_on.extend(tray.map(|tray| (tray, Item::Sound(pcm))));
+            let damaged = decode::feed(decoder, packet, &mut |frame| {
+                let at = best_time(&frame).map(|pts| rescale(pts, *base, RATE).max(-FAR_BEFORE));
+                if at.is_some_and(|at| at > MAX_SECONDS * RATE) || sound.written as i64 > MAX_SECONDS * RATE {
+                    return Err(TranscodeError::TooLong);
+                }
+                sound.push(&frame, at, &mut emit)
+            })?;
+            if packet.is_none() {
+                sound.finish(&mut emit)?;
+            }
+            tally.damaged += u64::from(damaged);
+            tally.sound = sound.written;
+        }
+        Ok(())
+    }
+
+    /// Empties the decoders, then brings picture and sound to the same length.
+    fn end(&mut self, hand_on: &mut Vec<(usize, Item)>) -> Result<(), TranscodeError> {
+        let indices = [self.video.as_ref().map(|v| v.index), self.audio.as_ref().map(|a| a.index)];
+        for index in indices.into_iter().flatten() {
+            self.decode(index, None, hand_on)?;
+        }
+        let sound = self.tally.sound as i64 * VIDEO_TIMESCALE / RATE;
+        let picture = self.video.as_ref().map_or(0, |video| video.out.end);
+        let end = sound.max(picture);
+        self.tally.duration = end;
+        if let (Some(video), Some(tray)) = (&mut self.video, self.trays.picture) {
+            video.out.hold_until(end, &mut |picture| hand_on.push((tray, Item::Picture(picture))));
+            hand_on.push((tray, Item::End(end)));
+        }
+        if let Some(tray) = self.trays.sound {
+            let missing = (end * RATE / VIDEO_TIMESCALE).saturating_sub(self.tally.sound as i64);
+            // Sound that never came is left away altogether, not published as silence.
+            if missing > 0 && self.tally.sound > 0 {
+                hand_on.push((tray, Item::Sound(Pcm::Silence(missing as u64))));
+            }
+            hand_on.push((tray, Item::End(end)));
+        }
+        Ok(())
+    }
+}
+
+impl Station<Item, TranscodeError> for &mut Source {
+    fn work(&mut self, _: Option<Item>, hand_on: &mut Vec<(usize, Item)>) -> Result<Flow, TranscodeError> {
+        let mut packet = Packet::empty();
+        match packet.read(&mut self.input) {
+            Ok(()) => {
+                self.stumbles = 0;
+                self.packet(&mut packet, hand_on)?;
+                Ok(Flow::More)
+            }
+            Err(ffmpeg::Error::InvalidData) if self.stumbles < STUMBLES => {
+                self.stumbles += 1;
+                self.tally.damaged += 1;
+                Ok(Flow::More)
+            }
+            Err(_) => {
+                self.end(hand_on)?;
+                Ok(Flow::Done)
+            }
+        }
+    }
+}
+
+impl VideoIn {
+    fn open(input: &Input, info: &VideoInfo, top: &Rung, reading: Reading, claimed_ms: Option<u64>) -> Result<Self, TranscodeError> {
+        let stream = input.stream(info.index).ok_or(TranscodeError::NoMediaStreams)?;
+        let claimed = claimed_ms.map(|ms| (ms.min(MAX_SECONDS as u64 * 1000) as i64) * VIDEO_TIMESCALE / 1000);
+        Ok(Self {
+            index: info.index,
+            base: stream.time_base(),
+            decoder: decode::open_video(&stream, reading.decoder_threads)?,
+            upright: Upright::new(info, top.width, top.height),
+            out: Placing {
+                thinner: Thinner::new(top.max_fps),
+                cadence: Cadence::new(reading.segment),
+                hold_repeats: reading.hold_repeats,
+                last: None,
+                end: 0,
+                nominal: (VIDEO_TIMESCALE as f64 / info.fps) as i64,
+                poster: Picker::new(info.display_width, info.display_height, claimed),
+            },
+        })
+    }
+}
+
+impl AudioIn {
+    fn open(input: &Input, index: usize) -> Result<Self, TranscodeError> {
+        let stream = input.stream(index).ok_or(TranscodeError::NoMediaStreams)?;
+        Ok(Self { index, base: stream.time_base(), decoder: decode::open_audio(&stream)?, sound: Sound::default() })
+    }
+}
+
+impl Placing {
+    /// Gives a decoded picture its time in ticks, and refuses what is beyond the budget.
+    fn dated(&mut self, frame: Frame, base: Rational) -> Result<frame::Video, TranscodeError> {
+        let pts = best_time(&frame).map_or(self.end, |pts| ticks(pts, base)).max(-FAR_BEFORE);
+        if pts > MAX_SECONDS * VIDEO_TIMESCALE {
+            return Err(TranscodeError::TooLong);
+        }
+        let lasts = match ticks(frame.packet().duration, base) {
+            // Some containers give a default of a millisecond, and some of hours.
+            ticks if ticks >= self.nominal / 2 && ticks <= 10 * VIDEO_TIMESCALE => ticks,
+            _ => self.nominal,
+        };
+        self.end = self.end.max(pts.saturating_add(lasts));
+        let mut picture = frame::Video::from(frame);
+        decode::check_size(picture.width(), picture.height())?;
+        picture.set_pts(Some(pts));
+        Ok(picture)
+    }
+
+    fn place(&mut self, picture: frame::Video, tally: &mut Tally, emit: &mut dyn FnMut(Picture)) -> Result<(), TranscodeError> {
+        let pts = picture.pts().unwrap_or(self.end);
+        if !self.thinner.keeps(pts, false) {
+            return Ok(());
+        }
+        tally.within_cap += 1;
+        let repeats = self.hold_repeats && self.last.as_ref().is_some_and(|(_, last)| same_pixels(last, &picture));
+        self.repeat_before(pts, emit);
+        if self.poster.wants(pts) && !repeats {
+            self.poster.offer(pts, &picture)?;
+        }
+        // The slot is decided before the picture replaces its predecessor, whose content it may share.
+        match self.cadence.place(pts, repeats) {
+            Slot::Skip => tally.held += u64::from(repeats),
+            Slot::Show { pts, cut } => {
+                if !repeats {
+                    let content = self.last.as_ref().map_or(0, |(content, _)| content + 1);
+                    self.last = Some((content, Arc::new(picture)));
+                }
+                self.show(pts, cut, emit);
+            }
+        }
+        Ok(())
+    }
+
+    fn repeat_before(&mut self, pts: i64, emit: &mut dyn FnMut(Picture)) {
+        while let Some((pts, cut)) = self.cadence.repeat_before(pts) {
+            self.show(pts, cut, emit);
+        }
+    }
+
+    fn hold_until(&mut self, end: i64, emit: &mut dyn FnMut(Picture)) {
+        self.repeat_before(end, emit);
+    }
+
+    fn show(&self, pts: i64, cut: bool, emit: &mut dyn FnMut(Picture)) {
+        if let Some((content, frame)) = &self.last {
+            emit(Picture { frame: frame.clone(), content: *content, pts, cut });
+        }
+    }
+}
+
+fn best_time(frame: &Frame) -> Option<i64> {
+    frame.timestamp().or(frame.pts())
+}
+
+/// What lies this far before the start, in ticks or samples, counts as lying there.
+const FAR_BEFORE: i64 = 3600 * VIDEO_TIMESCALE;
+
+/// Beyond this (some hundred thousand years of ticks) times are nonsense; sums of two stay within 64 bits.
+const FAR: i128 = 1 << 60;
+
+/// Stream time to 1/90000 s.
+fn ticks(time: i64, base: Rational) -> i64 {
+    rescale(time, base, VIDEO_TIMESCALE)
+}
+
+fn rescale(time: i64, base: Rational, rate: i64) -> i64 {
+    let scaled = i128::from(time) * i128::from(base.numerator()) * i128::from(rate);
+    let divisor = i128::from(base.denominator().max(1));
+    (scaled + divisor / 2).div_euclid(divisor).clamp(-FAR, FAR) as i64
+}
+
+/// 1/90000 s to stream time.
+fn untick(ticks: i64, base: Rational) -> i64 {
+    let scaled = i128::from(ticks) * i128::from(base.denominator());
+    let divisor = i128::from(VIDEO_TIMESCALE) * i128::from(base.numerator().max(1));
+    (scaled + divisor / 2).div_euclid(divisor).clamp(-FAR, FAR) as i64
+}

@@ -1,0 +1,194 @@
+//! The places of work on the line: one per video rendition, one for the sound. Each scales, encodes and writes.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ffmpeg_next::format::Pixel;
+use ffmpeg_next::frame;
+
+use crate::avc;
+use crate::cadence::{Thinner, VIDEO_TIMESCALE};
+use crate::cmaf::Coding;
+use crate::error::TranscodeError;
+use crate::ladder::Rung;
+use crate::line::{Flow, Station};
+use crate::picture::Picture;
+use crate::scale::{Colour, Scaler};
+use crate::sound::{Pcm, RATE};
+use crate::track::Track;
+use crate::{aac, x264};
+
+/// What travels on the line.
+pub enum Item {
+    Picture(Picture),
+    Sound(Pcm),
+    /// The presentation ends here: ticks of 1/90000 s.
+    End(i64),
+}
+
+/// A video rendition at work.
+pub struct RungStation {
+    rung: Rung,
+    fps: f64,
+    colour: Colour,
+    below: Option<usize>,
+    thinner: Thinner,
+    scaler: Scaler,
+    scaled: Option<(u64, Arc<frame::Video>)>,
+    encoder: Option<x264::Encoder>,
+    cuts: VecDeque<i64>,
+    pub track: Option<Track>,
+    pub codec: String,
+    pub frames: u64,
+    out: PathBuf,
+}
+
+impl RungStation {
+    /// `below` is the tray of the next smaller rung.
+    pub fn new(rung: &Rung, fps: f64, colour: Colour, out: &Path, below: Option<usize>) -> Self {
+        Self {
+            thinner: Thinner::new(rung.max_fps),
+            scaler: Scaler::new(rung.width, rung.height, Pixel::YUV420P),
+            rung: rung.clone(),
+            fps: fps.min(rung.max_fps.into()),
+            colour,
+            below,
+            scaled: None,
+            encoder: None,
+            cuts: VecDeque::new(),
+            track: None,
+            codec: String::new(),
+            frames: 0,
+            out: out.to_owned(),
+        }
+    }
+
+    fn show(&mut self, picture: Picture, hand_on: &mut Vec<(usize, Item)>) -> Result<(), TranscodeError> {
+        if !self.thinner.keeps(picture.pts, picture.cut) {
+            return Ok(());
+        }
+        let scaled = match &self.scaled {
+            Some((content, scaled)) if *content == picture.content => scaled.clone(),
+            _ if self.scaler.passes(&picture.frame) => picture.frame.clone(),
+            _ => Arc::new(self.scaler.scale(&picture.frame)?),
+        };
+        self.scaled = Some((picture.content, scaled.clone()));
+        if let Some(below) = self.below {
+            hand_on.push((below, Item::Picture(Picture { frame: scaled.clone(), ..picture })));
+        }
+        self.start()?;
+        if picture.cut {
+            self.cuts.push_back(picture.pts);
+        }
+        self.frames += 1;
+        let (Some(encoder), Some(track)) = (&mut self.encoder, &mut self.track) else { return Ok(()) };
+        encoder.encode(&scaled, picture.pts, picture.cut, &mut |packet| write(track, &mut self.cuts, packet))
+    }
+
+    /// Opens the encoder and the track with the first picture.
+    fn start(&mut self) -> Result<(), TranscodeError> {
+        if self.encoder.is_some() {
+            return Ok(());
+        }
+        let encoder = x264::Encoder::open(&self.rung, self.fps, self.colour)?;
+        self.codec = encoder.parameters.codec();
+        let coding = Coding::Avc {
+            width: self.rung.width,
+            height: self.rung.height,
+            record: encoder.parameters.record(),
+            colour: self.colour,
+        };
+        self.track = Some(Track::create(&self.out, &self.rung.name(), coding, VIDEO_TIMESCALE as u32)?);
+        self.encoder = Some(encoder);
+        Ok(())
+    }
+
+    fn end(&mut self, at: i64) -> Result<(), TranscodeError> {
+        if let (Some(encoder), Some(track)) = (&mut self.encoder, &mut self.track) {
+            encoder.finish(&mut |packet| write(track, &mut self.cuts, packet))?;
+            track.close(at)?;
+        }
+        Ok(())
+    }
+}
+
+/// Adds one coded picture to the track; the IDR of a cut starts a segment.
+fn write(track: &mut Track, cuts: &mut VecDeque<i64>, packet: &ffmpeg_next::Packet) -> Result<(), TranscodeError> {
+    let (Some(pts), Some(data)) = (packet.pts(), packet.data()) else { return Ok(()) };
+    if cuts.front() == Some(&pts) {
+        cuts.pop_front();
+        track.cut(pts)?;
+    }
+    track.add(pts, packet.is_key(), |out| avc::append_sample(data, out));
+    Ok(())
+}
+
+impl Station<Item, TranscodeError> for &mut RungStation {
+    fn work(&mut self, item: Option<Item>, hand_on: &mut Vec<(usize, Item)>) -> Result<Flow, TranscodeError> {
+        match item {
+            Some(Item::Picture(picture)) => {
+                self.show(picture, hand_on)?;
+                Ok(Flow::More)
+            }
+            Some(Item::End(at)) => {
+                hand_on.extend(self.below.map(|below| (below, Item::End(at))));
+                self.end(at)?;
+                Ok(Flow::Done)
+            }
+            Some(Item::Sound(_)) | None => Ok(Flow::More),
+        }
+    }
+}
+
+/// The sound rendition at work.
+pub struct SoundStation {
+    encoder: aac::Encoder,
+    pub track: Track,
+    pub frames: u64,
+    segment: i64,
+    next_cut: i64,
+}
+
+/// Name and folder of the sound rendition.
+pub const SOUND: &str = "audio";
+
+impl SoundStation {
+    /// `segment` is the distance of the grid points where segments start, in ticks of 1/90000 s.
+    pub fn new(out: &Path, segment: i64) -> Result<Self, TranscodeError> {
+        let encoder = aac::Encoder::open()?;
+        let coding = Coding::Aac { config: encoder.config.clone(), sample_rate: RATE as u32, channels: 2, bitrate: aac::BITRATE };
+        let track = Track::create(out, SOUND, coding, RATE as u32)?;
+        Ok(Self { encoder, track, frames: 0, segment: segment * RATE / VIDEO_TIMESCALE, next_cut: 0 })
+    }
+}
+
+impl Station<Item, TranscodeError> for &mut SoundStation {
+    fn work(&mut self, item: Option<Item>, _: &mut Vec<(usize, Item)>) -> Result<Flow, TranscodeError> {
+        let SoundStation { encoder, track, frames, segment, next_cut } = &mut **self;
+        let mut end = 0;
+        let mut each = |pts: i64, data: &[u8]| {
+            if pts >= *next_cut {
+                track.cut(pts)?;
+                *next_cut = (pts / *segment + 1) * *segment;
+            }
+            track.add(pts, true, |out| out.extend(data));
+            *frames += 1;
+            end = pts + aac::FRAME;
+            Ok(())
+        };
+        match item {
+            Some(Item::Sound(pcm)) => {
+                encoder.push(pcm, &mut each)?;
+                Ok(Flow::More)
+            }
+            Some(Item::End(_)) => {
+                encoder.finish(&mut each)?;
+                let end = end.max(*frames as i64 * aac::FRAME);
+                track.close(end)?;
+                Ok(Flow::Done)
+            }
+            Some(Item::Picture(_)) | None => Ok(Flow::More),
+        }
+    }
+}

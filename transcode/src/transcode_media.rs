@@ -1,0 +1,114 @@
+//! `TranscodeMedia`: a stored source becomes objects under this attempt's prefix and one `streams` row.
+//!
+//! The shell around the core: fetch to scratch, run the child, put objects, one write. Publishing is decided elsewhere.
+
+use std::time::Duration;
+
+use kernel::child::Limits;
+use kernel::config::Pool;
+use kernel::jobs::{Class, Ctx, Done, Failure, Job, Runner};
+use kernel::pipeline::{Event, TranscodeMedia};
+use kernel::store::Key;
+
+use crate::child::{CHILD, Request};
+use crate::{MADE_BY, Manifest, Options};
+
+/// Name of the source in the scratch folder: the name that was uploaded never becomes a path.
+const SOURCE: &str = "source";
+/// Folder of the package in the scratch folder.
+const PACKAGE: &str = "package";
+/// Longest time without a decoded frame.
+const STALL: Duration = Duration::from_secs(300);
+/// Largest file of a package: ten seconds at a rate far above any cap.
+const LARGEST_FILE: u64 = 256 << 20;
+
+/// Adds the handler of [`TranscodeMedia`].
+pub fn register(runner: &mut Runner) {
+    runner.on(transcode_media);
+}
+
+async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Failure> {
+    let asset_id = job.asset_id;
+    let Some(source) = sqlx::query_scalar!("select source_sha256 from assets where id = $1", asset_id.0).fetch_optional(&ctx.env.db).await? else {
+        return ctx.skip("its asset is gone").await;
+    };
+    let dir = ctx.env.scratch("transcode")?;
+    ctx.env.store.fetch(&Key::source(&source), &dir.path().join(SOURCE)).await?;
+    let request = Request { input: SOURCE.into(), out: PACKAGE.into(), options: Options::default() };
+    let limits = limits(ctx.env.config.pool(TranscodeMedia::STAGE), request.options.threads);
+    let made: Result<Manifest, Failure> = ctx.child(CHILD, &request, limits, dir.path()).await;
+    let manifest = made.map_err(|failure| final_word(failure, ctx.job.failures))?;
+
+    let prefix = ctx.prefix(asset_id);
+    for file in manifest.files() {
+        ctx.env.store.put_file(&Key::in_prefix(&prefix, &file)?, &dir.path().join(PACKAGE).join(&file)).await?;
+    }
+    let poster = manifest.poster.as_deref().map(|name| Key::in_prefix(&prefix, name)).transpose()?;
+    let mut done = ctx.finish().await?;
+    sqlx::query!(
+        "insert into streams (asset_id, prefix, duration_ms, width, height, poster, manifest, made_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict (asset_id) do update set prefix = excluded.prefix, duration_ms = excluded.duration_ms,
+           width = excluded.width, height = excluded.height, poster = excluded.poster, manifest = excluded.manifest,
+           made_by = excluded.made_by, made_at = now()",
+        asset_id.0,
+        prefix.as_str(),
+        manifest.duration_ms as i64,
+        manifest.width.map(|pixels| pixels as i32),
+        manifest.height.map(|pixels| pixels as i32),
+        poster.as_ref().map(Key::as_str),
+        serde_json::to_value(&manifest)?,
+        MADE_BY,
+    )
+    .execute(done.conn())
+    .await?;
+    done.commit(Event::Transcoded { asset_id }).await
+}
+
+/// What the child may use within one attempt.
+fn limits(pool: &Pool, threads: usize) -> Limits {
+    let wall = Duration::from_secs_f64(pool.timeout_seconds as f64 * 0.95);
+    Limits {
+        memory_bytes: pool.memory_mb << 20,
+        cpu_seconds: (wall.as_secs() * threads as u64).max(1),
+        file_bytes: LARGEST_FILE,
+        wall,
+        stall: STALL.min(wall),
+    }
+}
+
+/// The same file gives the same death: what met a limit, or crashed twice, is told instead of tried for ever.
+pub(crate) fn final_word(failure: Failure, failures_before: i32) -> Failure {
+    let sentence = match failure.code.as_str() {
+        "timeout" | "stalled" | "out_of_memory" | "output_too_large" => {
+            "converting this file takes more time or memory than this server allows; please export it shorter or smaller and upload that"
+        }
+        "child_crashed" | "child_without_result" if failures_before > 0 => {
+            "this file makes our converter fail; please export it again as MP4 (H.264 and AAC) and upload that"
+        }
+        _ => return failure,
+    };
+    Failure { class: Class::Poison, code: "media_too_demanding".into(), reason: sentence.into(), detail: Some(failure.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_final_and_a_crash_gets_a_second_chance() {
+        assert_eq!(final_word(Failure::resource("timeout", "x"), 0).class, Class::Poison);
+        assert_eq!(final_word(Failure::transient("child_crashed", "x"), 0).class, Class::Transient);
+        let second = final_word(Failure::transient("child_crashed", "x"), 1);
+        assert_eq!((second.class, second.code.as_str()), (Class::Poison, "media_too_demanding"));
+        assert_eq!(final_word(Failure::transient("child_killed", "x"), 5).class, Class::Transient);
+        assert_eq!(final_word(Failure::poison("too_long", "x"), 0).code, "too_long");
+    }
+
+    #[test]
+    fn the_child_ends_before_its_attempt_does() {
+        let limits = limits(&Pool { concurrency: 1, timeout_seconds: 100, memory_mb: 512 }, 2);
+        assert!(limits.wall < Duration::from_secs(100) && limits.cpu_seconds > 100);
+        assert_eq!(limits.memory_bytes, 512 << 20);
+    }
+}
