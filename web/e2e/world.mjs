@@ -1,0 +1,78 @@
+/**
+ * What there is on the server, read through its API, so that the checks need not know the sample course by heart: a
+ * captioned video with something that is said in it, and a PDF with something that stands on a later page.
+ */
+import assert from 'node:assert/strict';
+
+export async function readWorld() {
+  const url = (process.env.LEARNHUB_URL ?? '').replace(/\/$/, '');
+  assert.ok(url, 'LEARNHUB_URL must name the running server');
+  const accounts = { instructor: account('E2E_INSTRUCTOR'), learner: account('E2E_LEARNER'), admin: account('E2E_ADMIN') };
+  const api = await signedIn(url, accounts.learner);
+
+  for (const { id, enrolled } of (await api('/courses?limit=100')).items) {
+    if (!enrolled) continue;
+    const course = await api(`/courses/${id}`);
+    const assets = course.modules.flatMap((module) => module.lessons.flatMap((lesson) => lesson.assets));
+    const video = await captioned(api, assets);
+    const pdf = await paged(api, assets);
+    if (video && pdf) return { url, accounts, api, course, video, pdf };
+  }
+  throw new Error('the learner is in no course with a captioned video and a PDF of two pages or more');
+}
+
+/** An account that nobody has yet. */
+export function newAccount(name) {
+  return { name, email: `e2e-${Date.now()}-${Math.random().toString(36).slice(2, 7)}@example.org`, password: 'long-enough-for-anyone-7' };
+}
+
+export async function signedIn(url, { email, password }) {
+  const answer = await fetch(`${url}/api/v1/auth/login`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email, password }),
+  });
+  assert.equal(answer.status, 200, `${email} cannot sign in: ${await answer.clone().text()}`);
+  const { access_token: token } = await answer.json();
+  return async (path) => {
+    const got = await fetch(`${url}/api/v1${path}`, { headers: { authorization: `Bearer ${token}` } });
+    assert.equal(got.status, 200, `GET ${path}: ${await got.clone().text()}`);
+    return await got.json();
+  };
+}
+
+function account(variable) {
+  const [email, ...password] = (process.env[variable] ?? '').split(':');
+  assert.ok(email && password.length > 0, `${variable} must be email:password`);
+  return { email, password: password.join(':') };
+}
+
+/** A video, a cue well inside it, and a query out of the cue's own words. */
+async function captioned(api, assets) {
+  for (const asset of assets.filter((a) => a.kind === 'video')) {
+    const { captions, hls_url: master } = await api(`/assets/${asset.id}/playback`);
+    if (captions.length === 0) continue;
+    const { items } = await api(`/assets/${captions[0].asset_id}/chunks?limit=100`);
+    const later = items.filter((chunk) => chunk.locator.start > 5).sort((a, b) => telling(b.text).length - telling(a.text).length)[0];
+    if (later) return { asset, master, query: telling(later.text).slice(0, 6).join(' ') };
+  }
+  return null;
+}
+
+/** A PDF, a page after its first, and a query out of that page's words. */
+async function paged(api, assets) {
+  for (const asset of assets.filter((a) => a.media_type === 'application/pdf' && a.pages >= 2)) {
+    const { items } = await api(`/assets/${asset.id}/chunks?limit=100`);
+    const first = new Set(items.filter((c) => c.locator.page === 1).flatMap((c) => telling(c.text)));
+    for (const chunk of items.filter((c) => c.locator.page >= 2)) {
+      const words = telling(chunk.text).filter((word) => !first.has(word));
+      if (words.length >= 3) return { asset, page: chunk.locator.page, query: words.slice(0, 6).join(' ') };
+    }
+  }
+  return null;
+}
+
+/** Longer words first said, each once: enough to find the place again. */
+function telling(text) {
+  return [...new Set(text.toLowerCase().match(/\p{L}{6,}/gu) ?? [])];
+}

@@ -1,0 +1,68 @@
+/** Assets: what was uploaded, and what learners watch and read of it. Uploading is in upload.ts. */
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import { ask } from './client';
+import { listen } from './event-stream';
+import type { Asset, Chunk, Hit, Page, Playback, Source } from './types';
+
+export const assetQuery = (id: string) =>
+  queryOptions({ queryKey: ['asset', id], queryFn: ({ signal }) => ask<Asset>(`/assets/${id}`, { signal }) });
+
+/** An answer with a signed address is never kept for a later visit, and not replaced while a page uses it. */
+const SIGNED = { staleTime: 0, gcTime: 0, refetchOnWindowFocus: false, refetchOnReconnect: false } as const;
+
+/** Signed addresses end; while the page is open they are renewed a while before. */
+export const playbackQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['asset', id, 'playback'],
+    queryFn: ({ signal }) => ask<Playback>(`/assets/${id}/playback`, { signal }),
+    ...SIGNED,
+    refetchInterval: (query) => (query.state.data ? renewIn(query.state.data.hls_url, Date.now()) : false),
+    refetchIntervalInBackground: true, // sound plays on behind another tab
+  });
+
+export const sourceQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['asset', id, 'source'],
+    queryFn: ({ signal }) => ask<Source>(`/assets/${id}/source`, { signal }),
+    ...SIGNED,
+  });
+
+export const chunksQuery = (id: string) =>
+  infiniteQueryOptions({
+    queryKey: ['asset', id, 'chunks'],
+    queryFn: ({ pageParam, signal }) => ask<Page<Chunk>>(`/assets/${id}/chunks`, { query: { cursor: pageParam, limit: 100 }, signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor,
+    staleTime: Infinity,
+  });
+
+export const similarQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['asset', id, 'similar'],
+    queryFn: async ({ signal }) => (await ask<{ items: Hit[] }>(`/assets/${id}/similar`, { query: { limit: 5 }, signal })).items,
+  });
+
+export function retryAsset(id: string): Promise<void> {
+  return ask(`/assets/${id}/retry`, { method: 'POST' });
+}
+
+/** Calls back with the asset on every change, until it is published or failed or the signal aborts. */
+export function watchAsset(id: string, onChange: (asset: Asset) => void, signal: AbortSignal): Promise<void> {
+  return listen(
+    `/assets/${id}/progress`,
+    (event) => {
+      if (event.name === 'asset') onChange(JSON.parse(event.data) as Asset);
+    },
+    signal,
+  );
+}
+
+/**
+ * Milliseconds until a signed address `/media/<expires>.<signature>/…` should be renewed: at four fifths of what is
+ * left, at least ten seconds away. False when the address does not end.
+ */
+export function renewIn(mediaUrl: string, now: number): number | false {
+  const expires = Number(/^\/media\/(\d+)\./.exec(mediaUrl)?.[1] ?? NaN);
+  if (Number.isNaN(expires)) return false;
+  return Math.min(Math.max((expires * 1000 - now) * 0.8, 10_000), 2 ** 31 - 1);
+}

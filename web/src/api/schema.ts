@@ -1,0 +1,1016 @@
+// Made by `npm run generate` from docs/api/openapi.json; changes belong there.
+
+export type paths = Record<string, never>;
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /**
+         * @description A person's account, as the person sees it.
+         * @example {
+         *       "email": "ada@example.org",
+         *       "id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
+         *       "name": "Ada Lovelace",
+         *       "role": "student"
+         *     }
+         */
+        Account: {
+            email: string;
+            id: components["schemas"]["AccountId"];
+            /** @description As it will stand on certificates. */
+            name: string;
+            role: components["schemas"]["Role"];
+        };
+        /**
+         * Format: uuid
+         * @description A person's account.
+         */
+        AccountId: string;
+        /**
+         * @description Something that was uploaded, and what became of it.
+         * @example {
+         *       "course_id": "0193a5f0-1111-7c10-9d7e-2f1f0c3d9a10",
+         *       "created_at": "2026-11-20T09:30:00Z",
+         *       "duration_ms": 121400,
+         *       "failure": null,
+         *       "file_name": "queues.mp4",
+         *       "id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
+         *       "kind": "video",
+         *       "media_type": "video/mp4",
+         *       "notice": null,
+         *       "pages": null,
+         *       "parent_id": null,
+         *       "poster_url": null,
+         *       "published_at": null,
+         *       "stages": [
+         *         {
+         *           "attempt": 1,
+         *           "done": 812,
+         *           "failure_code": null,
+         *           "kind": "TranscodeMedia",
+         *           "stage": "transcode",
+         *           "state": "running",
+         *           "total": 3035
+         *         }
+         *       ],
+         *       "state": "processing",
+         *       "title": "Queues and leases"
+         *     }
+         */
+        Asset: {
+            course_id: components["schemas"]["CourseId"];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: int64 */
+            duration_ms?: number | null;
+            failure?: components["schemas"]["AssetFailure"] | null;
+            /** @description As it was uploaded. */
+            file_name: string;
+            id: components["schemas"]["AssetId"];
+            kind?: components["schemas"]["Kind"] | null;
+            /** @description MIME type found in the bytes. */
+            media_type?: string | null;
+            /** @description A code: it is published, but its instructor should know, such as `no_text_layer`. */
+            notice?: string | null;
+            /** Format: int32 */
+            pages?: number | null;
+            parent_id?: components["schemas"]["AssetId"] | null;
+            /** @description A signed address that ends after a while. */
+            poster_url?: string | null;
+            /** Format: date-time */
+            published_at?: string | null;
+            /** @description The last job of each stage, for those who may edit the course. */
+            stages?: components["schemas"]["AssetStage"][] | null;
+            state: components["schemas"]["AssetState"];
+            title: string;
+        };
+        /** @description Why an asset cannot be published. */
+        AssetFailure: {
+            /** Format: int32 */
+            attempt?: number | null;
+            /** @example pdf_encrypted */
+            code: string;
+            /** @example this PDF is protected by a password; remove it and upload the file again */
+            reason: string;
+            /** @example extract */
+            stage: string;
+        };
+        /**
+         * Format: uuid
+         * @description One uploaded file and everything derived from it.
+         */
+        AssetId: string;
+        /** @description How far a stage is with an asset. Unit of `done` and `total`: the job's own (frames, pages, chunks). */
+        AssetStage: {
+            /** Format: int32 */
+            attempt: number;
+            /** Format: int64 */
+            done: number;
+            failure_code?: string | null;
+            kind: string;
+            stage: string;
+            state: string;
+            /** Format: int64 */
+            total: number;
+        };
+        /** @enum {string} */
+        AssetState: "processing" | "published" | "failed";
+        CaptionTrack: {
+            asset_id: components["schemas"]["AssetId"];
+            label: string;
+            /** @description ISO 639-3, where it is known. */
+            language?: string | null;
+            /** @description WebVTT. */
+            url: string;
+        };
+        /**
+         * @description A certificate, as its learner sees it.
+         * @example {
+         *       "completed_on": "2026-11-20",
+         *       "course_title": "Queues, leases and fencing",
+         *       "id": "0193a5f9-7a3f-7d55-9e21-5b1f0c3d9a10",
+         *       "issued_at": "2026-11-20T10:00:01Z",
+         *       "learner_name": "Ada Lovelace",
+         *       "pdf_url": "/media/1795172400.kXo…/certificates/0193…/certificate.pdf?inline=true",
+         *       "verify_url": "https://learn.example/verify/0193a5f9-7a3f-7d55-9e21-5b1f0c3d9a10"
+         *     }
+         */
+        Certificate: {
+            /** Format: date */
+            completed_on: string;
+            course_title: string;
+            id: components["schemas"]["CertificateId"];
+            /**
+             * Format: date-time
+             * @description Null while the PDF is being made.
+             */
+            issued_at?: string | null;
+            learner_name: string;
+            /** @description A signed address that ends after a while; null while the PDF is being made. */
+            pdf_url?: string | null;
+            /** @description The public page that a QR code on the certificate leads to. */
+            verify_url: string;
+        };
+        /**
+         * Format: uuid
+         * @description A certificate.
+         */
+        CertificateId: string;
+        /**
+         * @description A piece of an asset's text.
+         * @example {
+         *       "heading_path": [
+         *         "Leases",
+         *         "Why"
+         *       ],
+         *       "locator": {
+         *         "end": 153,
+         *         "page": 3,
+         *         "start": 120,
+         *         "type": "page"
+         *       },
+         *       "ordinal": 12,
+         *       "text": "A lease is a promise with an end."
+         *     }
+         */
+        Chunk: {
+            /** @description Headings above it, outermost first. */
+            heading_path: string[];
+            locator: components["schemas"]["Locator"];
+            /**
+             * Format: int32
+             * @description Counted from 0, without gaps.
+             */
+            ordinal: number;
+            text: string;
+        };
+        /**
+         * @example {
+         *       "certificate_id": "0193a5f9-7a3f-7d55-9e21-5b1f0c3d9a10",
+         *       "course_progress": {
+         *         "done": 5,
+         *         "total": 5
+         *       }
+         *     }
+         */
+        Completion: {
+            certificate_id?: components["schemas"]["CertificateId"] | null;
+            course_progress: components["schemas"]["Progress"];
+        };
+        /** @description A course with its outline. */
+        Course: components["schemas"]["CourseSummary"] & {
+            /** @description Assets that are in no lesson. */
+            materials: components["schemas"]["Asset"][];
+            modules: components["schemas"]["Module"][];
+        };
+        /**
+         * @description What is not named stays as it is.
+         * @example {
+         *       "title": "Queues, leases and fencing, second edition"
+         *     }
+         */
+        CourseEdit: {
+            summary?: string | null;
+            title?: string | null;
+        };
+        /**
+         * Format: uuid
+         * @description A course.
+         */
+        CourseId: string;
+        /** @enum {string} */
+        CourseState: "draft" | "published" | "archived";
+        /**
+         * @description A course in a list.
+         * @example {
+         *       "enrolled": true,
+         *       "id": "0193a5f0-1111-7c10-9d7e-2f1f0c3d9a10",
+         *       "owner_name": "Grace Oyelaran",
+         *       "progress": {
+         *         "done": 2,
+         *         "total": 5
+         *       },
+         *       "role_in_course": "learner",
+         *       "state": "published",
+         *       "summary": "Work that survives its workers.",
+         *       "title": "Queues, leases and fencing"
+         *     }
+         */
+        CourseSummary: {
+            enrolled: boolean;
+            id: components["schemas"]["CourseId"];
+            owner_name: string;
+            progress?: components["schemas"]["Progress"] | null;
+            role_in_course?: components["schemas"]["RoleInCourse"] | null;
+            state: components["schemas"]["CourseState"];
+            summary: string;
+            title: string;
+        };
+        /**
+         * @example {
+         *       "email": "ada@example.org",
+         *       "password": "analytical engine"
+         *     }
+         */
+        Credentials: {
+            email?: string;
+            password?: string;
+        };
+        /**
+         * @example {
+         *       "account_id": "0193a5ef-5555-7c10-9d7e-2f1f0c3d9a10",
+         *       "completed_at": null,
+         *       "course_id": "0193a5f0-1111-7c10-9d7e-2f1f0c3d9a10",
+         *       "enrolled_at": "2026-11-20T09:30:00Z",
+         *       "id": "0193a5f3-4444-7c10-9d7e-2f1f0c3d9a10"
+         *     }
+         */
+        Enrollment: {
+            account_id: components["schemas"]["AccountId"];
+            /**
+             * Format: date-time
+             * @description When the last lesson was completed.
+             */
+            completed_at?: string | null;
+            course_id: components["schemas"]["CourseId"];
+            /** Format: date-time */
+            enrolled_at: string;
+            id: components["schemas"]["EnrollmentId"];
+        };
+        /**
+         * Format: uuid
+         * @description One learner in one course.
+         */
+        EnrollmentId: string;
+        /** @description One field of the request that is not right. */
+        FieldError: {
+            /** @example must be an e-mail address */
+            detail: string;
+            /**
+             * @description JSON pointer (RFC 6901) into the body, or the parameter's name.
+             * @example /email
+             */
+            pointer: string;
+        };
+        /**
+         * @description The verdict on a file.
+         * @example {
+         *       "certificate_id": "0193a5f9-7a3f-7d55-9e21-5b1f0c3d9a10",
+         *       "reason": "altered",
+         *       "valid": false
+         *     }
+         */
+        FileVerification: {
+            certificate_id?: components["schemas"]["CertificateId"] | null;
+            /** @description `altered`: not the bytes that were issued. `unknown`: no certificate of ours. */
+            reason?: string | null;
+            valid: boolean;
+        };
+        FirstStage: {
+            /** Format: int32 */
+            attempt: number;
+            /** Format: int64 */
+            done: number;
+            failure_code?: string | null;
+            kind: string;
+            stage: components["schemas"]["Stage"];
+            state: string;
+            /** Format: int64 */
+            total: number;
+        };
+        /**
+         * @description Something that happened.
+         * @example {
+         *       "asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
+         *       "at": "2026-11-20T09:31:12Z",
+         *       "id": 42,
+         *       "job_id": "0193a5f2-7777-7c10-9d7e-2f1f0c3d9a10",
+         *       "kind": "Published",
+         *       "payload": {
+         *         "asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
+         *         "kind": "Published"
+         *       },
+         *       "request_id": "0193a5f26a3e7c109d7e2f1f0c3d9a10"
+         *     }
+         */
+        Happening: {
+            asset_id?: components["schemas"]["AssetId"] | null;
+            /** Format: date-time */
+            at: string;
+            /** Format: int64 */
+            id: number;
+            job_id?: components["schemas"]["JobId"] | null;
+            kind: string;
+            /** @description Ids only. */
+            payload: Record<string, never>;
+            request_id?: string | null;
+        };
+        /** @description An asset, opened at the place that fits best. */
+        Hit: {
+            asset_id: components["schemas"]["AssetId"];
+            course_id: components["schemas"]["CourseId"];
+            course_title: string;
+            kind: components["schemas"]["Kind"];
+            /**
+             * @description Where it opens, in words.
+             * @example 1:13
+             */
+            label: string;
+            lesson_id?: components["schemas"]["LessonId"] | null;
+            lesson_title?: string | null;
+            locator?: components["schemas"]["Locator"] | null;
+            /**
+             * Format: double
+             * @description Between 0 and 1, comparable within one answer only.
+             */
+            score: number;
+            /**
+             * @description HTML in which everything but `<mark>` is escaped.
+             * @example the <mark>learning</mark> rate decides how far each step goes
+             */
+            snippet: string;
+            title: string;
+            /**
+             * @description Path of the page that opens at the place.
+             * @example /watch/0192d3a0-7a8e-7c1e-9f0a-3d1f5e6b7c8d?t=73.2
+             */
+            url: string;
+        };
+        /**
+         * @description A row of the ledger.
+         * @example {
+         *       "asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
+         *       "asset_title": "Handout",
+         *       "attempt": 1,
+         *       "created_at": "2026-11-20T09:30:00Z",
+         *       "ended_at": "2026-11-20T09:30:02Z",
+         *       "failure": {
+         *         "class": "poison",
+         *         "code": "pdf_encrypted",
+         *         "detail": null,
+         *         "reason": "this PDF is protected by a password"
+         *       },
+         *       "failures": 1,
+         *       "id": "0193a5f2-7777-7c10-9d7e-2f1f0c3d9a10",
+         *       "kind": "ExtractDocument",
+         *       "max_failures": 8,
+         *       "progress": {
+         *         "done": 0,
+         *         "total": 0
+         *       },
+         *       "queued_ms": 1000,
+         *       "run_ms": 1000,
+         *       "stage": "extract",
+         *       "started_at": "2026-11-20T09:30:01Z",
+         *       "state": "dead",
+         *       "worker": "host:4711"
+         *     }
+         */
+        Job: {
+            asset_id?: components["schemas"]["AssetId"] | null;
+            asset_title?: string | null;
+            /**
+             * Format: int32
+             * @description Claims so far.
+             */
+            attempt: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            ended_at?: string | null;
+            failure?: components["schemas"]["JobFailure"] | null;
+            /** Format: int32 */
+            failures: number;
+            id: components["schemas"]["JobId"];
+            /** @example TranscodeMedia */
+            kind: string;
+            /** Format: int32 */
+            max_failures: number;
+            progress: components["schemas"]["JobProgress"];
+            /**
+             * Format: int64
+             * @description From when it was made to when its last attempt began, or until now.
+             */
+            queued_ms: number;
+            /**
+             * Format: int64
+             * @description Of the last attempt, so far.
+             */
+            run_ms?: number | null;
+            stage: string;
+            /** Format: date-time */
+            started_at?: string | null;
+            /** @description `queued`, `running`, `done`, `dead`, `cancelled` or `parked`. */
+            state: string;
+            worker?: string | null;
+        };
+        JobFailure: {
+            /** @description `poison`, `transient`, `resource`, `dependency` or `lost`. */
+            class?: string | null;
+            code: string;
+            /** @description For admins. */
+            detail?: string | null;
+            reason: string;
+        };
+        /**
+         * Format: uuid
+         * @description A row of the job ledger.
+         */
+        JobId: string;
+        /** @description In units of the job's own: frames, pages, chunks. */
+        JobProgress: {
+            /** Format: int64 */
+            done: number;
+            /** Format: int64 */
+            total: number;
+        };
+        /**
+         * @description The kind of an asset, decided from its bytes.
+         * @enum {string}
+         */
+        Kind: "video" | "audio" | "document" | "captions";
+        /**
+         * @description A lesson with what it shows, in order.
+         * @example {
+         *       "assets": [],
+         *       "completed": false,
+         *       "id": "0193a5f1-3333-7c10-9d7e-2f1f0c3d9a10",
+         *       "position": 1,
+         *       "title": "Why a lease ends"
+         *     }
+         */
+        Lesson: {
+            assets: components["schemas"]["Asset"][];
+            /** @description By you. */
+            completed: boolean;
+            id: components["schemas"]["LessonId"];
+            /**
+             * Format: int32
+             * @description Counted from 1.
+             */
+            position: number;
+            title: string;
+        };
+        /**
+         * @example {
+         *       "asset_ids": [
+         *         "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10"
+         *       ]
+         *     }
+         */
+        LessonAssets: {
+            asset_ids: components["schemas"]["AssetId"][];
+        };
+        /**
+         * Format: uuid
+         * @description A lesson of a module.
+         */
+        LessonId: string;
+        /** @description The place of a chunk in its asset. */
+        Locator: {
+            /**
+             * Format: int32
+             * @description One past the last character in the page's text.
+             */
+            end: number;
+            /**
+             * Format: int32
+             * @description Counted from 1.
+             */
+            page: number;
+            /**
+             * Format: int32
+             * @description First character in the page's text.
+             */
+            start: number;
+            /** @enum {string} */
+            type: "page";
+        } | {
+            /**
+             * Format: int32
+             * @description One past the last character in the document's text.
+             */
+            end: number;
+            /**
+             * Format: int32
+             * @description First character in the document's text.
+             */
+            start: number;
+            /** @enum {string} */
+            type: "section";
+        } | {
+            /** @description The cues inside: start in seconds, and the offset in characters of its text inside the chunk. */
+            cues: [
+                number,
+                number
+            ][];
+            /**
+             * Format: double
+             * @description Seconds from the beginning.
+             */
+            end: number;
+            /**
+             * Format: double
+             * @description Seconds from the beginning.
+             */
+            start: number;
+            /** @enum {string} */
+            type: "time";
+        };
+        /**
+         * @description How an answer came about.
+         * @enum {string}
+         */
+        Mode: "hybrid" | "lexical" | "vector";
+        /**
+         * @description A module with its lessons, in order.
+         * @example {
+         *       "id": "0193a5f1-2222-7c10-9d7e-2f1f0c3d9a10",
+         *       "lessons": [],
+         *       "position": 1,
+         *       "title": "Leases"
+         *     }
+         */
+        Module: {
+            id: components["schemas"]["ModuleId"];
+            lessons: components["schemas"]["Lesson"][];
+            /**
+             * Format: int32
+             * @description Counted from 1.
+             */
+            position: number;
+            title: string;
+        };
+        /**
+         * Format: uuid
+         * @description A module of a course.
+         */
+        ModuleId: string;
+        /**
+         * @example {
+         *       "summary": "Work that survives its workers.",
+         *       "title": "Queues, leases and fencing"
+         *     }
+         */
+        NewCourse: {
+            summary?: string;
+            title?: string;
+        };
+        /**
+         * @example {
+         *       "asset_ids": [
+         *         "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10"
+         *       ],
+         *       "title": "Why a lease ends"
+         *     }
+         */
+        NewLesson: {
+            asset_ids?: components["schemas"]["AssetId"][];
+            title?: string;
+        };
+        /**
+         * @example {
+         *       "title": "Leases"
+         *     }
+         */
+        NewModule: {
+            title?: string;
+        };
+        /** @description One page of a list. */
+        Page_Asset: {
+            items: {
+                course_id: components["schemas"]["CourseId"];
+                /** Format: date-time */
+                created_at: string;
+                /** Format: int64 */
+                duration_ms?: number | null;
+                failure?: components["schemas"]["AssetFailure"] | null;
+                /** @description As it was uploaded. */
+                file_name: string;
+                id: components["schemas"]["AssetId"];
+                kind?: components["schemas"]["Kind"] | null;
+                /** @description MIME type found in the bytes. */
+                media_type?: string | null;
+                /** @description A code: it is published, but its instructor should know, such as `no_text_layer`. */
+                notice?: string | null;
+                /** Format: int32 */
+                pages?: number | null;
+                parent_id?: components["schemas"]["AssetId"] | null;
+                /** @description A signed address that ends after a while. */
+                poster_url?: string | null;
+                /** Format: date-time */
+                published_at?: string | null;
+                /** @description The last job of each stage, for those who may edit the course. */
+                stages?: components["schemas"]["AssetStage"][] | null;
+                state: components["schemas"]["AssetState"];
+                title: string;
+            }[];
+            /** @description Send it as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Certificate: {
+            items: {
+                /** Format: date */
+                completed_on: string;
+                course_title: string;
+                id: components["schemas"]["CertificateId"];
+                /**
+                 * Format: date-time
+                 * @description Null while the PDF is being made.
+                 */
+                issued_at?: string | null;
+                learner_name: string;
+                /** @description A signed address that ends after a while; null while the PDF is being made. */
+                pdf_url?: string | null;
+                /** @description The public page that a QR code on the certificate leads to. */
+                verify_url: string;
+            }[];
+            /** @description Send it as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Chunk: {
+            items: {
+                /** @description Headings above it, outermost first. */
+                heading_path: string[];
+                locator: components["schemas"]["Locator"];
+                /**
+                 * Format: int32
+                 * @description Counted from 0, without gaps.
+                 */
+                ordinal: number;
+                text: string;
+            }[];
+            /** @description Send it as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_CourseSummary: {
+            items: {
+                enrolled: boolean;
+                id: components["schemas"]["CourseId"];
+                owner_name: string;
+                progress?: components["schemas"]["Progress"] | null;
+                role_in_course?: components["schemas"]["RoleInCourse"] | null;
+                state: components["schemas"]["CourseState"];
+                summary: string;
+                title: string;
+            }[];
+            /** @description Send it as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Happening: {
+            items: {
+                asset_id?: components["schemas"]["AssetId"] | null;
+                /** Format: date-time */
+                at: string;
+                /** Format: int64 */
+                id: number;
+                job_id?: components["schemas"]["JobId"] | null;
+                kind: string;
+                /** @description Ids only. */
+                payload: Record<string, never>;
+                request_id?: string | null;
+            }[];
+            /** @description Send it as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        Page_Job: {
+            items: {
+                asset_id?: components["schemas"]["AssetId"] | null;
+                asset_title?: string | null;
+                /**
+                 * Format: int32
+                 * @description Claims so far.
+                 */
+                attempt: number;
+                /** Format: date-time */
+                created_at: string;
+                /** Format: date-time */
+                ended_at?: string | null;
+                failure?: components["schemas"]["JobFailure"] | null;
+                /** Format: int32 */
+                failures: number;
+                id: components["schemas"]["JobId"];
+                /** @example TranscodeMedia */
+                kind: string;
+                /** Format: int32 */
+                max_failures: number;
+                progress: components["schemas"]["JobProgress"];
+                /**
+                 * Format: int64
+                 * @description From when it was made to when its last attempt began, or until now.
+                 */
+                queued_ms: number;
+                /**
+                 * Format: int64
+                 * @description Of the last attempt, so far.
+                 */
+                run_ms?: number | null;
+                stage: string;
+                /** Format: date-time */
+                started_at?: string | null;
+                /** @description `queued`, `running`, `done`, `dead`, `cancelled` or `parked`. */
+                state: string;
+                worker?: string | null;
+            }[];
+            /** @description Send it as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /**
+         * @description All addresses are relative to the origin, signed, and end after a while: ask again then.
+         * @example {
+         *       "captions": [
+         *         {
+         *           "asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
+         *           "label": "English",
+         *           "language": "eng",
+         *           "url": "/media/…/captions.vtt"
+         *         }
+         *       ],
+         *       "duration_ms": 121400,
+         *       "hls_url": "/media/1795172400.kXo…/assets/0193…/0193….1/master.m3u8",
+         *       "kind": "video",
+         *       "poster_url": "/media/1795172400.kXo…/assets/0193…/0193….1/poster.jpg"
+         *     }
+         */
+        Playback: {
+            captions: components["schemas"]["CaptionTrack"][];
+            /** Format: int64 */
+            duration_ms: number;
+            hls_url: string;
+            kind: components["schemas"]["Kind"];
+            poster_url?: string | null;
+        };
+        /** @description The body of every error answer. */
+        Problem: {
+            /**
+             * @description Stable, for programs and translations.
+             * @example not_found
+             */
+            code: string;
+            /** @example there is nothing here, or you may not see it */
+            detail: string;
+            /** @description Fields that are not right, all at once. */
+            errors?: components["schemas"]["FieldError"][];
+            request_id?: string | null;
+            /**
+             * Format: int32
+             * @example 404
+             */
+            status: number;
+            /** @example Not Found */
+            title: string;
+            /** @description Always `about:blank`: the code says more. */
+            type: string;
+        };
+        /** @description Completed lessons of all lessons. */
+        Progress: {
+            /** Format: int64 */
+            done: number;
+            /** Format: int64 */
+            total: number;
+        };
+        Registered: {
+            account: components["schemas"]["Account"];
+        };
+        /**
+         * @description What a new account needs. A field that is missing counts as empty, so that one answer names them all.
+         * @example {
+         *       "email": "ada@example.org",
+         *       "name": "Ada Lovelace",
+         *       "password": "analytical engine",
+         *       "role": "student"
+         *     }
+         */
+        Registration: {
+            email?: string;
+            name?: string;
+            /** @description 8 to 200 characters. */
+            password?: string;
+            /** @description `student` (the default) or `instructor`. */
+            role?: string | null;
+        };
+        /**
+         * @description What an account may do at all; what it may do with a course is in [`crate::access`].
+         * @enum {string}
+         */
+        Role: "student" | "instructor" | "admin";
+        /** @enum {string} */
+        RoleInCourse: "editor" | "learner";
+        /** @description A page of hits, best first. */
+        SearchAnswer: {
+            items: components["schemas"]["Hit"][];
+            mode: components["schemas"]["Mode"];
+            /** @description Why the mode is not `hybrid`, in a sentence. */
+            mode_reason?: string | null;
+            /** @description Send it as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+            /** Format: int64 */
+            took_ms: number;
+            /** @description Hits on all pages together. */
+            total: number;
+        };
+        /**
+         * @example {
+         *       "access_token": "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9…",
+         *       "account": {
+         *         "email": "ada@example.org",
+         *         "id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
+         *         "name": "Ada Lovelace",
+         *         "role": "student"
+         *       },
+         *       "expires_in": 3600
+         *     }
+         */
+        Session: {
+            /** @description Send it as `Authorization: Bearer …`. */
+            access_token: string;
+            account: components["schemas"]["Account"];
+            /**
+             * Format: int64
+             * @description Seconds until the access token expires.
+             */
+            expires_in: number;
+        };
+        /** @description Assets about the same, nearest first. */
+        SimilarAnswer: {
+            items: components["schemas"]["Hit"][];
+            mode: components["schemas"]["Mode"];
+            /** @description Why the mode is not `vector`, in a sentence. */
+            mode_reason?: string | null;
+        };
+        /**
+         * @description Where the uploaded bytes can be had.
+         * @example {
+         *       "file_name": "handout.pdf",
+         *       "media_type": "application/pdf",
+         *       "url": "/media/1795172400.kXo…/sources/9f86d0…?media_type=application%2Fpdf&inline=true"
+         *     }
+         */
+        Source: {
+            file_name: string;
+            media_type: string;
+            /** @description A signed address that ends after a while. A PDF opens in the page, everything else is saved. */
+            url: string;
+        };
+        /**
+         * @description A pool of workers with its own concurrency.
+         * @enum {string}
+         */
+        Stage: "ingest" | "transcode" | "extract" | "embed" | "index" | "publish" | "certify";
+        /**
+         * @description One stage at a glance.
+         * @example {
+         *       "concurrency": 1,
+         *       "dead": 0,
+         *       "oldest_queued_seconds": 12,
+         *       "queued": 3,
+         *       "running": 1,
+         *       "stage": "transcode"
+         *     }
+         */
+        StageSummary: {
+            /** @description How many jobs of the stage a worker with this server's configuration runs at the same time. */
+            concurrency: number;
+            /** Format: int64 */
+            dead: number;
+            /**
+             * Format: int64
+             * @description Age of the job that has been due longest; null when none waits.
+             */
+            oldest_queued_seconds?: number | null;
+            /** Format: int64 */
+            queued: number;
+            /** Format: int64 */
+            running: number;
+            stage: components["schemas"]["Stage"];
+        };
+        /**
+         * @description The asset as it begins; `GET /assets/{id}` and `/assets/{id}/progress` show how it goes on.
+         * @example {
+         *       "course_id": "0193a5f0-1111-7c10-9d7e-2f1f0c3d9a10",
+         *       "created_at": "2026-11-20T09:30:00Z",
+         *       "duration_ms": null,
+         *       "failure": null,
+         *       "file_name": "Week 3.pdf",
+         *       "id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
+         *       "kind": null,
+         *       "media_type": null,
+         *       "notice": null,
+         *       "pages": null,
+         *       "parent_id": null,
+         *       "poster_url": null,
+         *       "published_at": null,
+         *       "stages": [
+         *         {
+         *           "attempt": 0,
+         *           "done": 0,
+         *           "failure_code": null,
+         *           "kind": "IngestUpload",
+         *           "stage": "ingest",
+         *           "state": "queued",
+         *           "total": 0
+         *         }
+         *       ],
+         *       "state": "processing",
+         *       "title": "Week 3"
+         *     }
+         */
+        UploadedAsset: {
+            course_id: components["schemas"]["CourseId"];
+            /** Format: date-time */
+            created_at: string;
+            /** Format: int64 */
+            duration_ms?: number | null;
+            failure?: string | null;
+            file_name: string;
+            id: components["schemas"]["AssetId"];
+            kind?: string | null;
+            media_type?: string | null;
+            notice?: string | null;
+            /** Format: int32 */
+            pages?: number | null;
+            parent_id?: components["schemas"]["AssetId"] | null;
+            poster_url?: string | null;
+            published_at?: string | null;
+            stages: components["schemas"]["FirstStage"][];
+            /** @description Always `processing`. */
+            state: string;
+            title: string;
+        };
+        /**
+         * @description What anybody may know of an issued certificate who has its id.
+         * @example {
+         *       "completed_on": "2026-11-20",
+         *       "course_title": "Queues, leases and fencing",
+         *       "instructor_name": "Grace Oyelaran",
+         *       "issued_at": "2026-11-20T10:00:01Z",
+         *       "learner_name": "Ada Lovelace",
+         *       "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+         *       "valid": true
+         *     }
+         */
+        Verification: {
+            /** Format: date */
+            completed_on: string;
+            course_title: string;
+            instructor_name: string;
+            /** Format: date-time */
+            issued_at: string;
+            learner_name: string;
+            /** @description Of the PDF, in hex. */
+            sha256: string;
+            valid: boolean;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export type operations = Record<string, never>;

@@ -1,0 +1,44 @@
+/**
+ * Caption files, fetched once: their signed addresses change while the page is open, the captions do not. The
+ * transcript reads the cues; caption-line.tsx shows them over the picture.
+ */
+import { type UseQueryResult, useQueries } from '@tanstack/react-query';
+import { parseProblem, unreachable } from '../../api/problem';
+import type { CaptionTrack } from '../../api/types';
+import { type Cue, parseVtt } from './vtt';
+
+export interface CaptionFile {
+  asset_id: string;
+  language?: string | null;
+  label: string;
+  text: string;
+  cues: Cue[];
+}
+
+export function useCaptions(tracks: CaptionTrack[]) {
+  return useQueries({
+    queries: tracks.map((track) => ({
+      queryKey: ['captions', track.asset_id],
+      queryFn: () => fetchCaptions(track),
+      staleTime: Infinity,
+    })),
+    combine,
+  });
+}
+
+function combine(results: UseQueryResult<CaptionFile>[]) {
+  return {
+    files: results.flatMap((r) => (r.data ? [r.data] : [])),
+    loading: results.some((r) => r.isPending),
+    error: results.find((r) => r.error)?.error ?? null,
+  };
+}
+
+async function fetchCaptions({ asset_id, language, label, url }: CaptionTrack): Promise<CaptionFile> {
+  const answer = await fetch(url).catch(() => {
+    throw unreachable();
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw parseProblem(answer.status, text, answer.headers.get('x-request-id'));
+  return { asset_id, language, label, text, cues: parseVtt(text) };
+}

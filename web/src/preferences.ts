@@ -1,0 +1,53 @@
+/**
+ * What this browser remembers between visits: small choices, never anything secret. A browser that forbids storage
+ * gets the defaults.
+ */
+
+export interface Preference<T> {
+  readonly key: string;
+  read(): T;
+  write(value: T): void;
+  clear(): void;
+}
+
+export const preferences = {
+  /** Whether a refresh cookie is likely to be there, so that a visitor's first request is not a refused one. */
+  signedIn: preference('signed-in', false, (v) => v === true),
+  theme: preference<'system' | 'light' | 'dark'>('theme', 'system', (v) => v === 'light' || v === 'dark' || v === 'system'),
+  speed: preference('speed', 1, (v) => typeof v === 'number' && v >= 0.25 && v <= 4),
+  volume: preference('volume', 1, (v) => typeof v === 'number' && v >= 0 && v <= 1),
+  captions: preference('captions', false, (v) => typeof v === 'boolean'),
+  playerKeys: preference('player-keys', true, (v) => typeof v === 'boolean'),
+};
+
+function preference<T>(name: string, otherwise: T, valid: (value: unknown) => boolean): Preference<T> {
+  const key = `learnhub.${name}`;
+  return {
+    key,
+    read() {
+      try {
+        const text = localStorage.getItem(key);
+        if (text === null) return otherwise;
+        // words are kept bare, so that public/theme.js can read them without a parser
+        const value: unknown = /^[a-z]+$/.test(text) && text !== 'true' && text !== 'false' ? text : JSON.parse(text);
+        return valid(value) ? (value as T) : otherwise;
+      } catch {
+        return otherwise;
+      }
+    },
+    write(value) {
+      try {
+        localStorage.setItem(key, typeof value === 'string' ? value : JSON.stringify(value));
+      } catch {
+        // not remembered, then
+      }
+    },
+    clear() {
+      try {
+        localStorage.removeItem(key);
+      } catch {
+        // nothing was remembered
+      }
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import { day, duration, fileSize, noticeWords, parseTimecode, plural, stageOrder, stageWord, timecode, took } from './words';
+
+test.each([
+  [0, '0:00'],
+  [73.9, '1:13'],
+  [3725, '1:02:05'],
+  [-3, '0:00'],
+  [NaN, '0:00'],
+])('%d seconds are %s', (seconds, text) => expect(timecode(seconds)).toBe(text));
+
+test.each([
+  ['73.2', 73.2],
+  ['1:13', 73],
+  ['1:02:05.5', 3725.5],
+  ['0', 0],
+  ['', null],
+  ['-5', null],
+  ['1:2:3:4', null],
+  ['soon', null],
+  [null, null],
+])('the address says %s, the player seeks to %s', (text, seconds) => expect(parseTimecode(text)).toBe(seconds));
+
+test.each([
+  [45_000, '45 s'],
+  [120_000, '2 min'],
+  [3_600_000, '1 h'],
+  [3_900_000, '1 h 5 min'],
+])('%d ms last %s', (ms, text) => expect(duration(ms)).toBe(text));
+
+test.each([
+  [80, '80 ms'],
+  [1400, '1.4 s'],
+  [125_000, '2:05'],
+])('%d ms of work took %s', (ms, text) => expect(took(ms)).toBe(text));
+
+test.each([
+  [0, '0 B'],
+  [999, '999 B'],
+  [1500, '1.5 kB'],
+  [999_999, '1.0 MB'],
+  [2_300_000_000, '2.3 GB'],
+  [48_000_000, '48 MB'],
+])('%d bytes are %s', (bytes, text) => expect(fileSize(bytes)).toBe(text));
+
+test('one page, two pages', () => {
+  expect(plural(1, 'page')).toBe('1 page');
+  expect(plural(2, 'page')).toBe('2 pages');
+  expect(plural(0, 'entry', 'entries')).toBe('0 entries');
+});
+
+test('a day is the same day in every time zone', () => {
+  expect(day('2026-11-21')).toBe('21 November 2026');
+});
+
+test('stages come in the order of the pipeline, unknown ones last', () => {
+  const stages = ['publish', 'mystery', 'ingest', 'embed'];
+  expect(stages.sort((a, b) => stageOrder(a) - stageOrder(b))).toEqual(['ingest', 'embed', 'publish', 'mystery']);
+  expect(stageWord('mystery')).toBe('mystery');
+});
+
+test('a notice that is new to the pages is still shown', () => {
+  expect(noticeWords('no_text_layer')).toMatch(/pictures of pages/);
+  expect(noticeWords('new_code')).toContain('new_code');
+});

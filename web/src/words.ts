@@ -1,0 +1,119 @@
+/**
+ * The words of the pages: times, sizes, dates, and names for what the API calls by a code. Pure.
+ */
+import type { Asset, Kind } from './api/types';
+
+/** 73.2 → "1:13", 3725 → "1:02:05". */
+export function timecode(seconds: number): string {
+  const whole = Math.max(0, Math.floor(Number.isFinite(seconds) ? seconds : 0));
+  const pad = (n: number) => String(n).padStart(2, '0');
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return h > 0 ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
+}
+
+/** Seconds out of "73.2", "1:13" or "1:02:05"; null when it is no time. */
+export function parseTimecode(text: string | null): number | null {
+  if (text === null || !/^\d+(:\d{1,2}){0,2}(\.\d+)?$/.test(text)) return null;
+  return text.split(':').reduce((total, part) => total * 60 + Number(part), 0);
+}
+
+/** A length for people: "45 s", "2 min", "1 h 5 min". */
+export function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  return minutes % 60 === 0 ? `${minutes / 60} h` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** How long a machine took: "80 ms", "1.4 s", "2:05". */
+export function took(ms: number): string {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  return timecode(ms / 1000);
+}
+
+/** Decimal units, as shops and systems sell and show them. */
+export function fileSize(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = -1;
+  do {
+    value /= 1000;
+    unit++;
+  } while (value >= 999.5 && unit < units.length - 1);
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`;
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** A calendar day, which has no time zone: "2026-11-21" → "21 November 2026". */
+export function day(date: string): string {
+  return new Date(`${date.slice(0, 10)}T00:00:00Z`).toLocaleDateString('en-GB', { dateStyle: 'long', timeZone: 'UTC' });
+}
+
+export function moment(time: string): string {
+  return new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
+}
+
+export const KIND_WORD: Record<Kind, string> = { video: 'Video', audio: 'Audio', document: 'Document', captions: 'Captions' };
+
+/** "Video · 2 min", "Document · 8 pages". */
+export function describe(asset: Asset): string {
+  const parts = [asset.kind ? KIND_WORD[asset.kind] : 'File'];
+  if (asset.duration_ms != null) parts.push(duration(asset.duration_ms));
+  if (asset.pages != null) parts.push(plural(asset.pages, 'page'));
+  return parts.join(' · ');
+}
+
+/** The page that opens an asset. */
+export function pathOf(asset: Asset): string {
+  return asset.kind === 'video' || asset.kind === 'audio' ? `/watch/${asset.id}` : `/read/${asset.id}`;
+}
+
+/** What a stage does, for an instructor. */
+export function stageWord(stage: string): string {
+  return STAGES[stage]?.[0] ?? stage;
+}
+
+/** In the order in which an asset goes through them. */
+export function stageOrder(stage: string): number {
+  return STAGES[stage]?.[1] ?? 99;
+}
+
+const STAGES: Record<string, [string, number]> = {
+  ingest: ['Checking the file', 0],
+  transcode: ['Preparing to play', 1],
+  extract: ['Reading the text', 2],
+  embed: ['Understanding the text', 3],
+  index: ['Adding to search', 4],
+  publish: ['Publishing', 5],
+  certify: ['Making the certificate', 6],
+};
+
+export function jobStateWord(state: string): string {
+  return JOB_STATES[state] ?? state;
+}
+
+export const JOB_STATES: Record<string, string> = {
+  queued: 'Waiting',
+  running: 'Running',
+  done: 'Done',
+  dead: 'Failed',
+  cancelled: 'Cancelled',
+  parked: 'On hold',
+};
+
+/** What an instructor should know about a published asset; the code itself when it is a new one. */
+export function noticeWords(code: string): string {
+  return NOTICES[code] ?? `The server left a note: ${code}.`;
+}
+
+const NOTICES: Record<string, string> = {
+  no_text_layer: 'This document is made of pictures of pages. Learners can read it, but search sees no text in it.',
+  no_text: 'There is no text in this file, so search finds it by its title only.',
+  truncated: 'This document is very long. Search covers its first part only.',
+};
