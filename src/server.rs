@@ -125,6 +125,7 @@ pub fn runner(env: Env, embedder: Result<Arc<embedder::Embedder>, embedder::Unav
 /// The whole HTTP side of a process.
 pub fn app(env: &Env, parts: &[Part], searcher: Arc<Searcher>) -> Router {
     let (api, description) = api(parts, searcher).split_for_parts();
+    let description = with_unique_ids(description);
     // Media and streams of progress are sent as they are; a playlist is text.
     let compress = SizeAbove::new(256)
         .and(NotForContentType::const_new("video/"))
@@ -154,7 +155,21 @@ pub fn app(env: &Env, parts: &[Part], searcher: Arc<Searcher>) -> Router {
 
 /// The description of the whole API.
 pub fn description() -> utoipa::openapi::OpenApi {
-    api(&Part::ALL, Arc::new(Searcher::without_index())).into_openapi()
+    with_unique_ids(api(&Part::ALL, Arc::new(Searcher::without_index())).into_openapi())
+}
+
+/// In its file a handler is called `list`; in the description of everything it is `courses_list`.
+fn with_unique_ids(mut description: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    for item in description.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            let tag = operation.tags.as_ref().and_then(|tags| tags.first());
+            if let (Some(tag), Some(id)) = (tag, &operation.operation_id) {
+                operation.operation_id = Some(format!("{}_{id}", tag.replace([' ', '-'], "_")));
+            }
+        }
+    }
+    description
 }
 
 #[derive(OpenApi)]

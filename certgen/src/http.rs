@@ -154,7 +154,7 @@ async fn show(State(env): State<Env>, who: Principal, Path(id): Path<String>) ->
 
 /// Is this certificate real? Public.
 #[utoipa::path(
-    get, path = "/certificates/{id}/verify", tag = "certificates", params(("id" = CertificateId, Path)),
+    get, path = "/certificates/{id}/verify", tag = "certificates", security(()), params(("id" = CertificateId, Path)),
     responses(
         (status = 200, body = Verification),
         (status = 404, description = "no certificate with this id was issued here", body = Problem, content_type = "application/problem+json"),
@@ -182,7 +182,7 @@ async fn verify_id(State(env): State<Env>, Path(id): Path<String>) -> Result<Jso
 
 /// Is this file a certificate of ours, unchanged? Public; the body is the PDF.
 #[utoipa::path(
-    post, path = "/certificates/verify", tag = "certificates",
+    post, path = "/certificates/verify", tag = "certificates", security(()),
     request_body(content = Vec<u8>, content_type = "application/pdf", description = "the file, at most 5 MB"),
     responses(
         (status = 200, body = FileVerification),

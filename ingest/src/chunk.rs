@@ -91,13 +91,15 @@ fn paragraphs<'d>(sources: impl Iterator<Item = Source<'d>>, tokens: &Tokens) ->
     let mut drafts = Vec::new();
     let mut path = Path::default();
     for source in sources {
-        let mut at = 0;
+        let mut cursor = Cursor { rest: source.text, at: 0 };
         for heading in source.headings {
-            path.section(&source, at, heading.start as usize, tokens, &mut drafts);
+            let (start, text) = cursor.take_until(heading.start as usize);
+            path.section(&source, start, text, tokens, &mut drafts);
             path.enter(&source, heading, tokens, &mut drafts);
-            at = heading.end as usize;
+            cursor.take_until(heading.end as usize);
         }
-        path.section(&source, at, usize::MAX, tokens, &mut drafts);
+        let (start, text) = cursor.take_until(usize::MAX);
+        path.section(&source, start, text, tokens, &mut drafts);
     }
     path.flush_lonely(None, tokens, &mut drafts);
     drafts
@@ -129,9 +131,8 @@ impl Path {
         }
     }
 
-    /// Chunks of the characters `from..to` of a source.
-    fn section(&mut self, source: &Source, from: usize, to: usize, tokens: &Tokens, drafts: &mut Vec<Draft>) {
-        let text = slice(source.text, from, to);
+    /// Chunks of a stretch of a source that begins at the given character.
+    fn section(&mut self, source: &Source, from: usize, text: &str, tokens: &Tokens, drafts: &mut Vec<Draft>) {
         if text.trim().is_empty() {
             return;
         }
@@ -164,9 +165,38 @@ impl Source<'_> {
     }
 }
 
+/// Longer texts are cut before they are tokenized, in bytes: memory and time then grow no faster than the text.
+const BLOCK: usize = 32 * 1024;
+
 /// Cuts a text at the best boundaries into pieces of about equal size within the budget. Gives the offset in
 /// characters, the piece, and its tokens.
 fn pieces<'t>(text: &'t str, budget: usize, tokens: &Tokens) -> Vec<(usize, &'t str, u32)> {
+    let mut pieces = Vec::new();
+    let (mut rest, mut at) = (text, 0);
+    while !rest.is_empty() {
+        let (block, tail) = rest.split_at(block_end(rest));
+        pieces.extend(block_pieces(block, budget, tokens).into_iter().map(|(offset, piece, count)| (at + offset, piece, count)));
+        at += block.chars().count();
+        rest = tail;
+    }
+    pieces
+}
+
+/// Where the first block of a text ends: after a paragraph, else a line, a sentence, a word.
+fn block_end(text: &str) -> usize {
+    if text.len() <= BLOCK {
+        return text.len();
+    }
+    let window = &text[..text.floor_char_boundary(BLOCK)];
+    let late = window.len() / 2;
+    ["\n\n", "\n", ". ", " "]
+        .iter()
+        .filter_map(|gap| window.rfind(gap).map(|at| at + gap.len()))
+        .find(|end| *end > late)
+        .unwrap_or(window.len())
+}
+
+fn block_pieces<'t>(text: &'t str, budget: usize, tokens: &Tokens) -> Vec<(usize, &'t str, u32)> {
     let ruler = Ruler::new(text, tokens);
     let total = ruler.measure(text);
     // Equal pieces rather than full ones and a remnant: a chunk of four words finds nothing.
@@ -179,10 +209,25 @@ fn pieces<'t>(text: &'t str, budget: usize, tokens: &Tokens) -> Vec<(usize, &'t 
         .collect()
 }
 
-/// The characters `from..to`; an end beyond the text is the text's end.
-fn slice(text: &str, from: usize, to: usize) -> &str {
-    let byte = |chars: usize| text.char_indices().nth(chars).map_or(text.len(), |(at, _)| at);
-    if to <= from { "" } else { &text[byte(from)..if to == usize::MAX { text.len() } else { byte(to) }] }
+/// Walks through a text by characters, once from end to end.
+struct Cursor<'t> {
+    rest: &'t str,
+    at: usize,
+}
+
+impl<'t> Cursor<'t> {
+    /// The text from here to the given character, or to the end, and where it began. Never goes back.
+    fn take_until(&mut self, to: usize) -> (usize, &'t str) {
+        let begin = self.at;
+        let chars = to.saturating_sub(self.at);
+        let bytes = match to {
+            usize::MAX => self.rest.len(),
+            _ => self.rest.char_indices().nth(chars).map_or(self.rest.len(), |(at, _)| at),
+        };
+        let (taken, rest) = self.rest.split_at(bytes);
+        (self.rest, self.at) = (rest, begin + chars);
+        (begin, taken)
+    }
 }
 
 #[cfg(test)]
@@ -190,6 +235,10 @@ mod tests {
     use super::*;
     use crate::extract::{Flow, Page};
     use crate::sniff::Format;
+
+    fn slice(text: &str, from: u32, to: u32) -> String {
+        text.chars().skip(from as usize).take((to - from) as usize).collect()
+    }
 
     fn document(body: Body) -> Extracted {
         Extracted { format: Format::Markdown, title: None, language: None, notice: None, body }
@@ -221,7 +270,7 @@ mod tests {
         );
         for (ordinal, chunk) in chunks.iter().enumerate() {
             let Locator::Section { start, end } = chunk.locator else { panic!("{chunk:?}") };
-            assert_eq!(slice(text, start as usize, end as usize), chunk.text);
+            assert_eq!(slice(text, start, end), chunk.text);
             assert_eq!(chunk.ordinal as usize, ordinal);
         }
     }

@@ -108,8 +108,10 @@ pub struct Budget {
     pub max_text_bytes: u64,
     /// Bytes that one compressed stream of a PDF may unpack to.
     pub max_stream_bytes: u64,
-    /// Seconds of wall time.
+    /// Seconds of wall time for a PDF.
     pub max_seconds: f64,
+    /// Seconds of wall time for everything else: even a book is parsed in one.
+    pub max_text_seconds: f64,
     /// Whether a PDF's outline, title, fields and comments are read too; off for a second try after a crash.
     pub structure: bool,
 }
@@ -122,6 +124,7 @@ impl Default for Budget {
             max_text_bytes: 32 << 20,
             max_stream_bytes: 96 << 20,
             max_seconds: 90.0,
+            max_text_seconds: 8.0,
             structure: true,
         }
     }
@@ -149,8 +152,13 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub fn start(budget: Budget) -> Self {
-        Self { budget, deadline: Instant::now() + Duration::from_secs_f64(budget.max_seconds) }
+    pub fn start(budget: Budget, seconds: f64) -> Self {
+        Self { budget, deadline: Instant::now() + Duration::from_secs_f64(seconds) }
+    }
+
+    #[cfg(test)]
+    pub fn unhurried() -> Self {
+        Self::start(Budget::default(), 60.0)
     }
 
     pub fn is_late(&self) -> bool {
@@ -183,7 +191,8 @@ pub fn extract(
     budget: Budget,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Extracted, ExtractError> {
-    let meter = Meter::start(budget);
+    let seconds = if format == Format::Pdf { budget.max_seconds } else { budget.max_text_seconds };
+    let meter = Meter::start(budget, seconds);
     let bytes = fs::metadata(path)?.len();
     if bytes == 0 {
         return Err(Refusal::EmptyFile.into());

@@ -53,7 +53,7 @@ pub struct Accepted {
 /// Why an upload was not taken. Nothing of it is stored.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    #[error("this file is larger than {} MB, the most this server takes", .limit >> 20)]
+    #[error("this file is larger than {:.1} MB, the most this server takes", *.limit as f64 / 1e6)]
     TooLarge { limit: u64 },
     #[error("the upload broke off before the end; send it again")]
     Incomplete,

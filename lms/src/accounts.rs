@@ -52,7 +52,7 @@ struct Registered {
 
 /// Make an account.
 #[utoipa::path(
-    post, path = "/auth/register", tag = "accounts", request_body = Registration,
+    post, path = "/auth/register", tag = "accounts", security(()), request_body = Registration,
     responses(
         (status = 201, description = "the account was made", body = Registered),
         (status = 409, description = "`email_taken`", body = Problem, content_type = "application/problem+json"),

@@ -190,12 +190,14 @@ async fn retry(State(env): State<Env>, who: Principal, request_id: RequestId, Id
     )
     .fetch_all(&mut *conn)
     .await?;
+    drop(conn); // what follows takes connections of its own
     if jobs.is_empty() {
         from_the_start(&env, id, &Cause::http(&who, &request_id)).await?;
     }
     for job in jobs {
         ledger::retry(&env.db, JobId(job)).await?;
     }
+    let mut conn = env.db.acquire().await?;
     Ok((StatusCode::ACCEPTED, Json(visible(&mut conn, &env, &who, id).await?)))
 }
 

@@ -61,7 +61,7 @@ struct Session {
 
 /// Sign in.
 #[utoipa::path(
-    post, path = "/auth/login", tag = "accounts", request_body = Credentials,
+    post, path = "/auth/login", tag = "accounts", security(()), request_body = Credentials,
     responses(
         (status = 200, description = "signed in; the refresh token is in the cookie `refresh`", body = Session),
         (status = 401, description = "`credentials_invalid`, the same for a wrong password and an unknown address", body = Problem, content_type = "application/problem+json"),
@@ -95,7 +95,7 @@ async fn login(State(env): State<Env>, Extension(throttle): Extension<Arc<Thrott
 
 /// Trade the refresh token for a new one and an access token.
 #[utoipa::path(
-    post, path = "/auth/refresh", tag = "accounts",
+    post, path = "/auth/refresh", tag = "accounts", security(()),
     responses(
         (status = 200, description = "a new access token; the cookie holds a new refresh token", body = Session),
         (status = 401, description = "`refresh_invalid`: unknown, expired, revoked or spent; sign in again", body = Problem, content_type = "application/problem+json"),
@@ -131,7 +131,7 @@ async fn refresh(State(env): State<Env>, headers: HeaderMap) -> Result<Response,
 
 /// Sign out.
 #[utoipa::path(
-    post, path = "/auth/logout", tag = "accounts",
+    post, path = "/auth/logout", tag = "accounts", security(()),
     responses((status = 204, description = "signed out, or nobody was signed in")),
 )]
 async fn logout(State(env): State<Env>, headers: HeaderMap) -> Result<Response, ApiError> {

@@ -7,7 +7,7 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query as Params, State};
 use kernel::access;
 use kernel::env::Env;
-use kernel::http::{ApiError, Cursor, Json, Principal, Problem};
+use kernel::http::{ApiError, Json, PageQuery, Principal, Problem};
 use kernel::id::{AssetId, CourseId};
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
@@ -28,7 +28,7 @@ struct SearchParams {
     #[param(example = "how does the learning rate decay")]
     q: String,
     /// How many hits, 1 to 100; 20 when not given.
-    limit: Option<usize>,
+    limit: Option<u32>,
     /// `next_cursor` of the page before.
     cursor: Option<String>,
     /// Only in this course.
@@ -55,8 +55,8 @@ async fn search(
     params: Result<Params<SearchParams>, QueryRejection>,
 ) -> Result<Json<SearchAnswer>, ApiError> {
     let Params(params) = params.map_err(|rejection| ApiError::bad_request("query_invalid", rejection.body_text()))?;
-    let after = params.cursor.as_deref().map(Cursor::decode).transpose()?;
-    let query = Query { text: params.q, limit: limit(params.limit)?, after, course: params.course_id };
+    let page = PageQuery { limit: params.limit, cursor: params.cursor };
+    let query = Query { text: params.q, limit: page.limit()?, after: page.position()?, course: params.course_id };
     Ok(Json(searcher.search(&env, &who, &query).await?))
 }
 
@@ -64,7 +64,7 @@ async fn search(
 #[into_params(parameter_in = Query)]
 struct SimilarParams {
     /// How many hits, 1 to 100; 20 when not given.
-    limit: Option<usize>,
+    limit: Option<u32>,
 }
 
 /// What is about the same as this asset?
@@ -86,14 +86,7 @@ async fn similar(
 ) -> Result<Json<SimilarAnswer>, ApiError> {
     let Path(id) = id.map_err(|_| ApiError::not_found())?;
     let Params(params) = params.map_err(|rejection| ApiError::bad_request("query_invalid", rejection.body_text()))?;
-    let limit = limit(params.limit)?;
+    let limit = PageQuery { limit: params.limit, cursor: None }.limit()?;
     access::asset(&mut *env.db.acquire().await?, &who, id).await?;
     Ok(Json(searcher.similar(&env, &who, id, limit).await?))
-}
-
-fn limit(asked: Option<usize>) -> Result<usize, ApiError> {
-    match asked.unwrap_or(20) {
-        limit @ 1..=100 => Ok(limit),
-        _ => Err(ApiError::bad_request("limit_invalid", "limit must be between 1 and 100")),
-    }
 }

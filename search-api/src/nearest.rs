@@ -148,12 +148,14 @@ mod tests {
         wanted: Vec<Uuid>,
     }
 
-    /// 3,000 chunks, of which 20 are in a course of their own; hidden ones stand nearer to the question.
+    /// 3,000 chunks, of which 20 may be seen. The others are in a course that is closed or in an asset of the open one
+    /// that is not published, and some of them stand nearer to the question.
     async fn crowd() -> Crowd {
         let test = TestEnv::new().await;
         embedder::schema::ensure(&mut test.owner().await).await.unwrap().expect("pgvector");
         let owner = test.account(Role::Instructor).await;
         let (open, closed) = (published(&test, &owner).await, published(&test, &owner).await);
+        let draft = test.asset(&owner, open.0, "draft", b"draft").await;
         let (count, every) = (3000, 150);
         let mut wanted = Vec::new();
         let (mut ids, mut owners, mut ordinals, mut hashes, mut vectors) = (vec![], vec![], vec![], vec![], vec![]);
@@ -164,7 +166,11 @@ mod tests {
                 wanted.push(id);
             }
             ids.push(id);
-            owners.push(if visible { open.1.0 } else { closed.1.0 });
+            owners.push(match n % 2 {
+                _ if visible => open.1.0,
+                0 => draft.0,
+                _ => closed.1.0,
+            });
             ordinals.push(n as i32);
             hashes.push([id.into_bytes(); 2].concat());
             vectors.push((hashes[n].clone(), vector(n, count)));

@@ -112,7 +112,7 @@ async fn i4(env: &Env) -> Result<Vec<String>> {
 }
 
 async fn i5(env: &Env) -> Result<Vec<String>> {
-    let (_, indexed) = indexer::status(env).await?;
+    let indexed = super::index(env).await?.map(|(_, counts)| counts).unwrap_or_default();
     let mut conn = env.db.acquire().await?;
     let vectors: Option<HashMap<_, _>> = if env.config.embedder.enabled && embedder::schema::present(&mut conn).await? {
         Some(embedder::vectors::counts(&mut conn).await?.into_iter().collect())

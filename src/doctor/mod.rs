@@ -4,10 +4,13 @@
 mod checks;
 mod invariants;
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use kernel::config::Config;
+use kernel::env::Env;
+use kernel::id::AssetId;
 use serde::Serialize;
 
 use crate::commands::REFUSED;
@@ -64,6 +67,18 @@ pub async fn run(config: Config, check: bool, json: bool) -> Result<ExitCode> {
     report(&findings, json)?;
     let failed = findings.iter().any(|finding| finding.health == Health::Fail);
     Ok(if failed { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+}
+
+/// What the index holds; None while nothing was ever indexed, so that there is none to miss.
+async fn index(env: &Env) -> Result<Option<(indexer::Status, HashMap<AssetId, u64>)>> {
+    match indexer::status(env).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.downcast_ref(), Some(indexer::Trouble::Missing)) => {
+            let indexed = sqlx::query_scalar!("select count(*) as \"count!\" from index_state").fetch_one(&env.db).await?;
+            if indexed == 0 { Ok(None) } else { Err(error) }
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn report(findings: &[Finding], json: bool) -> Result<()> {

@@ -27,10 +27,12 @@ pub fn sample(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)).unwrap_or_else(|error| panic!("sample {name}: {error}"))
 }
 
-/// A data folder that the unprivileged user of the private database can reach, removed when dropped.
+/// A data folder that the unprivileged user of the private database can reach, removed when dropped unless
+/// LEARNHUB_TEST_KEEP is set.
 pub fn data_folder() -> tempfile::TempDir {
-    let dir = tempfile::Builder::new().prefix("lh-it.").tempdir_in("/tmp").expect("a data folder");
+    let mut dir = tempfile::Builder::new().prefix("lh-it.").tempdir_in("/tmp").expect("a data folder");
     std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("open the data folder");
+    dir.disable_cleanup(std::env::var_os("LEARNHUB_TEST_KEEP").is_some());
     dir
 }
 

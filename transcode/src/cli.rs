@@ -53,7 +53,7 @@ const LIMITS: Limits = Limits {
 /// # Errors
 /// When the folder cannot be written or our own machinery fails; a refused file is an exit code.
 pub fn run(args: &Args, program: &Path) -> Result<ExitCode> {
-    let input = std::path::absolute(&args.file)?;
+    let input = args.file.canonicalize().with_context(|| format!("read {}", args.file.display()))?;
     if !input.is_file() {
         bail!("{} is not a file", args.file.display());
     }
@@ -61,8 +61,10 @@ pub fn run(args: &Args, program: &Path) -> Result<ExitCode> {
     // Made aside and moved when whole, so that a failure leaves nothing half made.
     let aside = tempfile::Builder::new().prefix(".transcode.").tempdir_in(&args.out).context("make a working folder")?;
     let dir = aside.path().canonicalize()?;
+    // The child sees a file without a name, alone in its folder.
+    fs::hard_link(&input, dir.join("source")).or_else(|_| fs::copy(&input, dir.join("source")).map(drop)).context("copy the file")?;
     let options = Options { threads: args.threads.into(), hold_repeats: !args.every_picture, ..Options::default() };
-    let request = serde_json::to_value(Request { input, out: "package".into(), options })?;
+    let request = serde_json::to_value(Request { input: "source".into(), out: "package".into(), options })?;
     let meter = Meter::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let outcome = runtime.block_on(child::run(program, CHILD, &request, &LIMITS, &dir, None, |done, total| meter.show(done, total)));

@@ -26,6 +26,8 @@ pub struct Manifest {
     /// Pictures that were decoded, and how many of them equalled their predecessor and were held instead of encoded.
     pub pictures: u64,
     pub pictures_held: u64,
+    /// Places in the source that could not be decoded.
+    pub damaged: u64,
     /// Bytes of everything, playlists aside.
     pub bytes: u64,
     pub source: Probe,

@@ -45,7 +45,7 @@ pub struct Progress {
 }
 
 /// Trays between stations: enough that no station waits for a short delay of another, few enough to stay small.
-const PICTURES_WAITING: usize = 6;
+const PICTURES_WAITING: usize = 4;
 const SOUND_WAITING: usize = 128;
 
 /// Makes an HLS package of `input` in the folder `out`.
@@ -115,6 +115,7 @@ pub fn transcode(
         notices: notices(&probe, &tally),
         pictures: tally.pictures,
         pictures_held: tally.held,
+        damaged: tally.damaged,
         source: probe,
     };
     let frames = done.load(Ordering::Relaxed);
@@ -159,28 +160,37 @@ fn judge(probe: &Probe, tally: &Tally) -> Result<(), TranscodeError> {
     if probe.video.is_none() && tally.sound == 0 {
         return Err(TranscodeError::unreadable("no sound could be decoded"));
     }
-    // Only these containers keep a list of every packet. What is missing up to a tenth is told as a notice.
-    let keeps_list = ["mp4", "avi"].iter().any(|name| probe.container.contains(name));
-    let listed = probe.video.as_ref().map(|video| (tally.video_packets, video.listed));
-    let listed = listed.or(probe.audio.as_ref().map(|audio| (tally.audio_packets, audio.listed)));
-    match listed {
-        Some((read, listed)) if keeps_list && read * 10 < listed * 9 => Err(TranscodeError::MediaTruncated { read, listed }),
-        _ if tally.damaged > 3 * (tally.pictures + tally.audio_packets) => {
-            Err(TranscodeError::unreadable(format!("{} damaged packets", tally.damaged)))
+    match read_of_listed(probe, tally) {
+        // What is missing up to a tenth is told as a notice.
+        Some((read, listed)) if read * 10 < listed * 9 => Err(TranscodeError::MediaTruncated { read, listed }),
+        // More noise than content is most often another codec, taken for one that it is not.
+        _ if tally.damaged * 2 > tally.video_packets + tally.audio_packets => {
+            Err(TranscodeError::unreadable(format!("{} damaged places", tally.damaged)))
         }
         _ => Ok(()),
     }
 }
 
+/// Packets that were read and that the index lists, of containers that list every packet.
+fn read_of_listed(probe: &Probe, tally: &Tally) -> Option<(u64, u64)> {
+    let video = probe.video.as_ref().map(|video| (tally.video_packets, video.listed));
+    let listed = video.or(probe.audio.as_ref().map(|audio| (tally.audio_packets, audio.listed)));
+    listed.filter(|_| ["mp4", "avi"].iter().any(|name| probe.container.contains(name)))
+}
+
 fn notices(probe: &Probe, tally: &Tally) -> Vec<Notice> {
     let packets = tally.video_packets + tally.audio_packets;
     let actual_ms = (tally.duration * 1000 / VIDEO_TIMESCALE) as u64;
-    // Fragmented files and joined streams claim anything; a tenth and five seconds are beyond rounding.
-    let early = probe.claimed_ms.is_some_and(|claimed| actual_ms + 5000 < claimed && actual_ms * 10 < claimed * 9);
+    let early = match read_of_listed(probe, tally) {
+        Some((read, listed)) => read * 100 < listed * 99,
+        // Headers claim anything; a tenth and five seconds are beyond rounding.
+        None => probe.claimed_ms.is_some_and(|claimed| actual_ms + 5000 < claimed && actual_ms * 10 < claimed * 9),
+    };
     [
         (Notice::SoundUnsupported, probe.audio_unsupported),
-        (Notice::PartlyDamaged, tally.damaged * 100 > packets),
-        (Notice::EndsEarly, early && !probe.container.contains("mp4")),
+        // A recording cut out of a broadcast begins and ends within a packet; that is no damage.
+        (Notice::PartlyDamaged, tally.damaged > 2 && tally.damaged * 100 > packets),
+        (Notice::EndsEarly, early),
     ]
     .into_iter()
     .filter_map(|(notice, holds)| holds.then_some(notice))
@@ -203,7 +213,7 @@ fn write_playlists(
         let text = playlist::media(&track.segments, track.timescale, target);
         fs::write(out.join(&track.name).join(playlist::MEDIA), text).doing("write a playlist")?;
     }
-    let source_rate = cadence::frame_rate(tally.within_cap, tally.duration);
+    let source_rate = cadence::frame_rate(tally.within_cap, tally.seen, tally.busiest);
     let mut videos = vec![];
     let mut renditions = vec![];
     for (rung, station) in ladder.iter().zip(rungs) {

@@ -51,6 +51,10 @@ pub struct Tally {
     pub damaged: u64,
     /// Length of the presentation in ticks of 1/90000 s.
     pub duration: i64,
+    /// The same of the pictures alone.
+    pub seen: i64,
+    /// Pictures within the cap in the second that has most of them.
+    pub busiest: u64,
     /// Samples of sound decoded, before padding.
     pub sound: u64,
 }
@@ -85,6 +89,8 @@ struct Placing {
     hold_repeats: bool,
     last: Option<(u64, Arc<frame::Video>)>,
     end: i64,
+    /// The second that is being counted, and its pictures so far.
+    second: (i64, u64),
     /// Duration of a picture when nothing says it: of the nominal rate.
     nominal: i64,
     poster: Picker,
@@ -211,6 +217,7 @@ impl Source {
         let picture = self.video.as_ref().map_or(0, |video| video.out.end);
         let end = sound.max(picture);
         self.tally.duration = end;
+        self.tally.seen = picture;
         if let (Some(video), Some(tray)) = (&mut self.video, self.trays.picture) {
             video.out.hold_until(end, &mut |picture| hand_on.push((tray, Item::Picture(picture))));
             hand_on.push((tray, Item::End(end)));
@@ -264,6 +271,7 @@ impl VideoIn {
                 hold_repeats: reading.hold_repeats,
                 last: None,
                 end: 0,
+                second: (0, 0),
                 nominal: (VIDEO_TIMESCALE as f64 / info.fps) as i64,
                 poster: Picker::new(info.display_width, info.display_height, claimed),
             },
@@ -303,6 +311,7 @@ impl Placing {
             return Ok(());
         }
         tally.within_cap += 1;
+        self.count(pts, tally);
         let repeats = self.hold_repeats && self.last.as_ref().is_some_and(|(_, last)| same_pixels(last, &picture));
         self.repeat_before(pts, emit);
         if self.poster.wants(pts) && !repeats {
@@ -320,6 +329,12 @@ impl Placing {
             }
         }
         Ok(())
+    }
+
+    fn count(&mut self, pts: i64, tally: &mut Tally) {
+        let second = pts.div_euclid(VIDEO_TIMESCALE);
+        self.second = (second, if self.second.0 == second { self.second.1 + 1 } else { 1 });
+        tally.busiest = tally.busiest.max(self.second.1);
     }
 
     fn repeat_before(&mut self, pts: i64, emit: &mut dyn FnMut(Picture)) {

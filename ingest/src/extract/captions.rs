@@ -4,6 +4,10 @@
 //! is skipped, and only a file without any readable cue is refused.
 
 use super::Cue;
+use crate::refusal::Refusal;
+
+/// Two a second, all day long.
+const MAX_CUES: usize = 172_800;
 
 /// Parses `00:00:01.000 --> 00:00:04.000 …`, with hours left out, commas for points, or loose spaces.
 ///
@@ -56,7 +60,7 @@ pub fn plain(payload: &str) -> (Vec<String>, Option<String>) {
                 }
                 None => keep_one(tail, &mut text),
             },
-            b'{' => match tail.strip_prefix("{\\").and_then(|inside| inside.split_once('}')) {
+            b'{' => match enclosed(tail, b'}').filter(|(inside, _)| inside.starts_with('\\')) {
                 Some((_, after)) => after,
                 None => keep_one(tail, &mut text),
             },
@@ -85,10 +89,16 @@ fn keep_one<'t>(tail: &'t str, text: &mut String) -> &'t str {
 
 /// The inside of a tag that starts here, and what follows it.
 fn tag(tail: &str) -> Option<(&str, &str)> {
-    let (inside, after) = tail[1..].split_once('>')?;
+    let (inside, after) = enclosed(tail, b'>')?;
     let first = inside.chars().next()?;
-    (inside.len() < 200 && !inside.contains(['<', '\n']) && (first.is_ascii_alphanumeric() || first == '/'))
-        .then_some((inside, after))
+    (!inside.contains(['<', '\n']) && (first.is_ascii_alphanumeric() || first == '/')).then_some((inside, after))
+}
+
+/// What stands between the first character and the nearest closing one, and what follows that. Looks no further than
+/// any real tag is long, so that a file of opening brackets does not take for ever.
+fn enclosed(tail: &str, close: u8) -> Option<(&str, &str)> {
+    let length = tail.bytes().skip(1).take(200).position(|byte| byte == close)?;
+    Some((&tail[1..1 + length], &tail[length + 2..]))
 }
 
 fn entity(tail: &str) -> Option<(&'static str, &str)> {
@@ -119,7 +129,10 @@ pub struct Collector {
 
 impl Collector {
     /// Takes one cue as it stands in the file. Empty cues are dropped.
-    pub fn add(&mut self, (start, end): (f64, f64), payload: &str) {
+    ///
+    /// # Errors
+    /// `too_complex` when there are more cues than a day of speech has.
+    pub fn add(&mut self, (start, end): (f64, f64), payload: &str) -> Result<(), Refusal> {
         let (mut lines, speaker) = plain(payload);
         let follows = self.cues.last().is_some_and(|previous| start <= previous.end + 0.5);
         // Live captions scroll: the last line of a cue is shown again as the first line of the next.
@@ -133,6 +146,7 @@ impl Collector {
             // The same words stay on the screen.
             previous.end = previous.end.max(end);
         }
+        if self.cues.len() > MAX_CUES { Err(Refusal::TooComplex("it has more cues than a day of speech")) } else { Ok(()) }
     }
 
     /// The cues by start; none when there was none to read.
@@ -187,10 +201,10 @@ mod tests {
     #[test]
     fn rolling_captions_are_told_once() {
         let mut collector = Collector::default();
-        collector.add((0.0, 2.0), "first line");
-        collector.add((2.0, 2.1), "first line");
-        collector.add((2.1, 4.0), "first line\nsecond line");
-        collector.add((20.0, 21.0), "second line");
+        collector.add((0.0, 2.0), "first line").unwrap();
+        collector.add((2.0, 2.1), "first line").unwrap();
+        collector.add((2.1, 4.0), "first line\nsecond line").unwrap();
+        collector.add((20.0, 21.0), "second line").unwrap();
         let cues = collector.finish().unwrap();
         let texts: Vec<&str> = cues.iter().map(|cue| cue.text.as_str()).collect();
         assert_eq!(texts, ["first line", "second line", "second line"]);

@@ -6,6 +6,9 @@
 use super::{Flow, Heading, Meter};
 use crate::refusal::Refusal;
 
+/// More than any document has; each becomes a chunk of its own.
+pub const MAX_HEADINGS: usize = 50_000;
+
 /// Text under construction. Inline text is collapsed as a browser would; blocks are parted by an empty line.
 pub struct Writer<'m> {
     meter: &'m Meter,
@@ -78,7 +81,7 @@ impl<'m> Writer<'m> {
         self.heading = Some((level, self.chars, self.flow.text.len()));
     }
 
-    pub fn end_heading(&mut self) {
+    pub fn end_heading(&mut self) -> Result<(), Refusal> {
         if let Some((level, from_char, from_byte)) = self.heading.take() {
             let written = &self.flow.text[from_byte..];
             let title = written.trim_start();
@@ -89,10 +92,13 @@ impl<'m> Writer<'m> {
             }
         }
         self.block();
+        if self.flow.headings.len() > MAX_HEADINGS {
+            return Err(Refusal::TooComplex("it has more headings than any book"));
+        }
+        Ok(())
     }
 
-    pub fn finish(mut self) -> Flow {
-        self.end_heading();
+    pub fn finish(self) -> Flow {
         self.flow
     }
 
@@ -147,11 +153,11 @@ mod tests {
 
     #[test]
     fn white_space_collapses_and_blocks_part() {
-        let meter = Meter::start(Budget::default());
+        let meter = Meter::unhurried();
         let mut writer = Writer::new(&meter);
         writer.begin_heading(2);
         writer.inline("  A \n title ").unwrap();
-        writer.end_heading();
+        writer.end_heading().unwrap();
         writer.inline("one\n two").unwrap();
         writer.inline("three ").unwrap();
         writer.line();
@@ -165,19 +171,19 @@ mod tests {
 
     #[test]
     fn heading_offsets_count_characters_and_skip_the_gap() {
-        let meter = Meter::start(Budget::default());
+        let meter = Meter::unhurried();
         let mut writer = Writer::new(&meter);
         writer.inline("größer").unwrap();
         writer.begin_heading(1);
         writer.inline("Über").unwrap();
-        writer.end_heading();
+        writer.end_heading().unwrap();
         let flow = writer.finish();
         assert_eq!((flow.headings[0].start, flow.headings[0].end), (8, 12));
     }
 
     #[test]
     fn too_much_text_is_refused() {
-        let meter = Meter::start(Budget { max_chars: 10, ..Budget::default() });
+        let meter = Meter::start(Budget { max_chars: 10, ..Budget::default() }, 60.0);
         let mut writer = Writer::new(&meter);
         assert_eq!(writer.inline("more than ten characters").unwrap_err().code(), "too_complex");
     }

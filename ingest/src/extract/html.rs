@@ -79,7 +79,7 @@ fn write(root: NodeRef<'_, Node>, writer: &mut Writer) -> Result<(), Refusal> {
             },
             Edge::Close(node) => {
                 if let Node::Element(element) = node.value() {
-                    close(element, writer);
+                    close(element, writer)?;
                     preformatted -= usize::from(element.name() == "pre");
                 }
             }
@@ -113,13 +113,14 @@ fn open(node: NodeRef<'_, Node>, element: &Element, writer: &mut Writer) -> Resu
     Ok(())
 }
 
-fn close(element: &Element, writer: &mut Writer) {
+fn close(element: &Element, writer: &mut Writer) -> Result<(), Refusal> {
     match element.name() {
-        "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => writer.end_heading(),
+        "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => writer.end_heading()?,
         "li" | "tr" | "dt" | "dd" => writer.line(),
         name if is_block(name) => writer.block(),
         _ => {}
     }
+    Ok(())
 }
 
 fn is_block(name: &str) -> bool {
@@ -174,7 +175,7 @@ mod tests {
     use crate::extract::Budget;
 
     fn html(source: &str) -> Result<(Option<String>, Flow), Refusal> {
-        read(source, &Meter::start(Budget::default()))
+        read(source, &Meter::unhurried())
     }
 
     #[test]
@@ -207,7 +208,7 @@ mod tests {
     fn a_megabyte_of_nested_tags_is_refused_quickly() {
         for unit in ["<div>", "<table><tr><td>", "<ul><li>", "<svg><g>", "<a href=x><div>", "<font color=red><div>"] {
             let source = unit.repeat((1 << 20) / unit.len());
-            let result = read(&source, &Meter::start(Budget { max_seconds: 8.0, ..Budget::default() }));
+            let result = read(&source, &Meter::start(Budget::default(), 8.0));
             assert_eq!(result.unwrap_err(), Refusal::TooComplex("its elements are nested too deeply"), "{unit}");
         }
     }
@@ -216,7 +217,7 @@ mod tests {
     fn formatting_that_is_opened_anew_in_every_paragraph_ends() {
         let opened: String = (0..400).map(|n| format!("<b n={n}>")).collect();
         let source = format!("<p>{opened}") + &"<p>x".repeat(200_000);
-        let result = read(&source, &Meter::start(Budget { max_seconds: 8.0, ..Budget::default() }));
+        let result = read(&source, &Meter::start(Budget::default(), 8.0));
         assert_eq!(result.unwrap_err().code(), "too_complex");
     }
 

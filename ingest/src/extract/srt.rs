@@ -15,7 +15,7 @@ pub fn read(source: &str, meter: &Meter) -> Result<Vec<Cue>, Refusal> {
         if let Some(times) = captions::timing(line) {
             if let Some((times, mut lines)) = cue.replace((times, Vec::new())) {
                 drop_counter(&mut lines);
-                collector.add(times, &lines.join("\n"));
+                collector.add(times, &lines.join("\n"))?;
             }
         } else if let Some((_, lines)) = &mut cue {
             // Some writers put empty lines inside a cue, so only the next timing ends it.
@@ -25,7 +25,7 @@ pub fn read(source: &str, meter: &Meter) -> Result<Vec<Cue>, Refusal> {
         }
     }
     if let Some((times, lines)) = cue {
-        collector.add(times, &lines.join("\n"));
+        collector.add(times, &lines.join("\n"))?;
     }
     collector.finish().ok_or(Refusal::CaptionsInvalid)
 }
@@ -52,10 +52,9 @@ fn drop_counter(lines: &mut Vec<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::extract::Budget;
 
     fn texts(source: &str) -> Vec<String> {
-        read(source, &Meter::start(Budget::default())).unwrap().into_iter().map(|cue| cue.text).collect()
+        read(source, &Meter::unhurried()).unwrap().into_iter().map(|cue| cue.text).collect()
     }
 
     #[test]
@@ -78,7 +77,7 @@ mod tests {
 
     #[test]
     fn file_without_times_is_refused() {
-        let result = read("1\nno times here\n", &Meter::start(Budget::default()));
+        let result = read("1\nno times here\n", &Meter::unhurried());
         assert_eq!(result.unwrap_err().code(), "captions_invalid");
     }
 }

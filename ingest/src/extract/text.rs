@@ -21,12 +21,11 @@ pub fn read(source: &str, meter: &Meter) -> Result<(Option<String>, Flow), Refus
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::extract::Budget;
 
     #[test]
     fn paragraphs_and_indentation_survive() {
         let source = "First line  \nsecond line\n\n\n\n  indented\u{c}next page\n";
-        let (title, flow) = read(source, &Meter::start(Budget::default())).unwrap();
+        let (title, flow) = read(source, &Meter::unhurried()).unwrap();
         assert_eq!(title, None);
         assert_eq!(flow.text, "First line\nsecond line\n\n  indented\nnext page");
         assert!(flow.headings.is_empty());

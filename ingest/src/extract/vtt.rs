@@ -22,7 +22,7 @@ pub fn read(source: &str, meter: &Meter) -> Result<Vec<Cue>, Refusal> {
         }
         chars += payload.len();
         meter.check_chars(chars)?;
-        collector.add(times, &payload);
+        collector.add(times, &payload)?;
     }
     collector.finish().ok_or(Refusal::CaptionsInvalid)
 }
@@ -30,10 +30,9 @@ pub fn read(source: &str, meter: &Meter) -> Result<Vec<Cue>, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::extract::Budget;
 
     fn cues(source: &str) -> Result<Vec<Cue>, Refusal> {
-        read(source, &Meter::start(Budget::default()))
+        read(source, &Meter::unhurried())
     }
 
     #[test]

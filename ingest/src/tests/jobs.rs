@@ -19,7 +19,7 @@ async fn ingest(world: &World, file_name: &str, bytes: &[u8]) -> AssetId {
 }
 
 async fn announce(world: &World, event: Event) {
-    events::record(&mut *world.env.db.acquire().await.unwrap(), &event, &Cause::default()).await.unwrap();
+    events::record(&mut world.env.db.acquire().await.unwrap(), &event, &Cause::default()).await.unwrap();
 }
 
 /// Plays the indexer, which is another room: every chunk is in the index.

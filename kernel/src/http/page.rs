@@ -17,6 +17,7 @@ pub struct Page<T> {
 
 /// The query of every list.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// How many items, 1 to 100; 20 when not given.
     pub limit: Option<u32>,

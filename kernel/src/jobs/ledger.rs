@@ -88,8 +88,21 @@ pub async fn heartbeat(db: &PgPool, job: &Claimed, lease: Duration, done: u64, t
     Ok(match wanted {
         Some(false) => Pulse::Held,
         Some(true) => Pulse::CancelWanted,
+        None if ended_by_us(db, job).await? => Pulse::Held,
         None => Pulse::Lost,
     })
+}
+
+/// A heartbeat may come while the handler's own finishing transaction commits: then nothing is lost.
+async fn ended_by_us(db: &PgPool, job: &Claimed) -> Result<bool> {
+    sqlx::query_scalar!(
+        "select exists (select 1 from jobs where id = $1 and attempt = $2 and state = 'done') as \"done!\"",
+        job.id.0,
+        job.attempt,
+    )
+    .fetch_one(db)
+    .await
+    .with_context(|| format!("look how job {} ended", job.id))
 }
 
 /// Ends the job as done in the caller's transaction; false when the claim is no longer ours.

@@ -27,13 +27,15 @@ impl PostgresBell {
         Arc::new(Self { stages: Stage::ALL.iter().map(|stage| (*stage, Notify::new())).collect() })
     }
 
-    /// Listens until the returned task is dropped; reconnects by itself and then rings every bell once, since
+    /// Listens until the pool is closed; reconnects by itself and then rings every bell once, since
     /// notifications that came meanwhile are gone.
     pub fn listen(self: &Arc<Self>, db: PgPool) -> tokio::task::JoinHandle<()> {
         let bell = self.clone();
         tokio::spawn(async move {
-            loop {
-                if let Err(error) = bell.relay(&db).await {
+            while !db.is_closed() {
+                if let Err(error) = bell.relay(&db).await
+                    && !db.is_closed()
+                {
                     warn!("the doorbell lost its connection and tries again: {error:#}");
                 }
                 tokio::time::sleep(Duration::from_millis(500)).await;

@@ -39,7 +39,7 @@ async fn object(
         // Objects never change under their key; the address itself expires.
         .header(header::CACHE_CONTROL, "private, max-age=3600, immutable")
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-        .header(header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+        .header(header::CONTENT_SECURITY_POLICY, policy(&served))
         .header(header::CONTENT_DISPOSITION, disposition(&served));
     if headers.get(header::IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == etag.as_bytes()) {
         return Ok(response.status(StatusCode::NOT_MODIFIED).body(Body::empty()).map_err(anyhow::Error::from)?);
@@ -79,6 +79,15 @@ fn media_type(key: &Key, served: &Served) -> HeaderValue {
         _ => &served.media_type,
     };
     HeaderValue::from_str(known).unwrap_or(HeaderValue::from_static("application/octet-stream"))
+}
+
+/// Nothing may run and nothing may be loaded. Browsers refuse to show a PDF in a sandbox; their viewers are one.
+fn policy(served: &Served) -> &'static str {
+    if served.inline && served.media_type == "application/pdf" {
+        "default-src 'none'; style-src 'unsafe-inline'; object-src 'self'"
+    } else {
+        "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    }
 }
 
 fn disposition(served: &Served) -> String {

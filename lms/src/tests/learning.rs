@@ -120,6 +120,21 @@ async fn the_last_lesson_completes_the_course_once() {
     assert_eq!(listed.body["items"][0]["progress"], json!({"done": 2, "total": 3}));
 }
 
+/// Without the lock each of them would see the others undone, and the course would never be complete.
+#[tokio::test]
+async fn all_lessons_completed_at_once_complete_the_course() {
+    let world = World::new().await;
+    let module = world.module(world.published).await;
+    let mut lessons = Vec::new();
+    for _ in 0..6 {
+        lessons.push(world.lesson(module, &[]).await);
+    }
+    let paths: Vec<String> = lessons.iter().map(|lesson| format!("/lessons/{lesson}/completion")).collect();
+    let answers = futures::future::join_all(paths.iter().map(|path| world.ask(&world.learner, "POST", path, Value::Null))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.body["certificate_id"].is_string()).count(), 1, "exactly the last one completes it");
+    assert_eq!(world.count("select count(*) from certificates").await, 1);
+}
+
 #[tokio::test]
 async fn of_enrollments_at_once_one_is_made() {
     let world = World::new().await;

@@ -6,6 +6,7 @@ use super::layout::Text;
 use super::lines::{Line, PageLines};
 use super::structure::OutlineEntry;
 use crate::extract::Heading;
+use crate::extract::flow::MAX_HEADINGS;
 
 /// Type at least this much larger than the running text makes a heading.
 const LARGER: f32 = 1.18;
@@ -53,6 +54,9 @@ pub fn by_size(pages: &[PageLines]) -> Vec<Sized> {
                 }
             }
         }
+    }
+    if found.len() > MAX_HEADINGS {
+        return Vec::new();
     }
     let sizes = levels(&found);
     found

@@ -4,6 +4,8 @@
 //! before it was full, an empty line where a new block begins. Sentences stay whole, so that chunks can end
 //! between them.
 
+use std::borrow::Cow;
+
 use super::lines::{HYPHEN, Line, PageLines};
 
 /// The text of a page, and where each of its lines stands in it (characters).
@@ -28,8 +30,9 @@ pub fn of(page: &PageLines) -> Text {
         } else {
             column = line.right;
         }
-        let length = line.text.chars().count() as u32;
-        text.text.push_str(&line.text);
+        let words = without_leaders(&line.text);
+        let length = words.chars().count() as u32;
+        text.text.push_str(&words);
         text.lines.push((chars, chars + length));
         chars += length;
     }
@@ -89,8 +92,10 @@ fn seam(above: &Line, line: &Line, column: f32, pitch: Option<f32>) -> Seam {
         // The next column or a box elsewhere; a sentence may run on across it.
         return if runs_on(&above.text, &line.text) { goes_on } else { Seam::Block };
     }
-    if down > pitch.map_or(2.0 * large, |pitch| 1.35 * pitch).max(1.2 * large) {
-        return Seam::Block;
+    let usual = pitch.map_or(1.5 * large, |pitch| pitch.max(0.9 * large));
+    if down > 1.35 * usual {
+        // A formula or a tall letter pushes lines apart, but not as far as an empty line does.
+        return if runs_on(&above.text, &line.text) && down < 1.8 * usual { goes_on } else { Seam::Block };
     }
     if begins_item(&line.text) {
         return Seam::Line;
@@ -118,6 +123,31 @@ fn usual_pitch(lines: &[Line]) -> Option<f32> {
 fn runs_on(above: &str, below: &str) -> bool {
     let open = above.chars().last().is_some_and(|c| c.is_lowercase() || c == ',' || c == '-');
     open && below.chars().next().is_some_and(char::is_lowercase)
+}
+
+/// The dots between a table of contents' titles and page numbers, as one sign.
+fn without_leaders(line: &str) -> Cow<'_, str> {
+    if !line.contains("....") && !line.contains(". . . .") {
+        return Cow::Borrowed(line);
+    }
+    let mut words = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find('.') {
+        let run = rest[at..].find(|c| c != '.' && c != ' ').unwrap_or(rest.len() - at);
+        let (dots, tail) = rest[at..].split_at(run);
+        words.push_str(&rest[..at]);
+        if dots.matches('.').count() < 4 {
+            words.push_str(dots);
+        } else {
+            let gap = |open: bool| if open { " " } else { "" };
+            words.push_str(gap(!words.is_empty() && !words.ends_with(' ')));
+            words.push('…');
+            words.push_str(gap(!tail.is_empty()));
+        }
+        rest = tail;
+    }
+    words.push_str(rest);
+    Cow::Owned(words)
 }
 
 /// A bullet, or a number or letter with a point or bracket.
@@ -196,6 +226,22 @@ mod tests {
     fn chinese_lines_join_without_a_space() {
         let page = vec![line("二分查找每次将区间", 50.0, 300.0, 700.0), line("减半。", 50.0, 100.0, 688.0)];
         assert_eq!(text(page), "二分查找每次将区间减半。");
+    }
+
+    #[test]
+    fn leaders_become_one_sign() {
+        assert_eq!(without_leaders("1.2 Heaps . . . . . . 17"), "1.2 Heaps … 17");
+        assert_eq!(without_leaders("Notices.......vii"), "Notices … vii");
+        assert_eq!(without_leaders("and so on ... and 1.2.3. end."), "and so on ... and 1.2.3. end.");
+    }
+
+    #[test]
+    fn a_sentence_goes_on_over_a_somewhat_wider_gap() {
+        let mut page: Vec<Line> = (0..6).map(|n| line("a line of the sentence that is as long as", 50.0, 300.0, 700.0 - 12.0 * n as f32)).collect();
+        page.push(line("the others", 50.0, 120.0, 640.0 - 18.0));
+        assert!(!text(page.clone()).contains('\n'));
+        page[6].base -= 20.0;
+        assert!(text(page).ends_with("\n\nthe others"));
     }
 
     #[test]
