@@ -96,14 +96,14 @@ struct FirstStage {
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 201, description = "Stored for good, and being processed", body = UploadedAsset),
-        (status = 400, description = "`empty_file`, `upload_incomplete`, `query_invalid`, `checksum_invalid`", body = Problem),
-        (status = 401, body = Problem, description = "Nobody is signed in"),
-        (status = 403, body = Problem, description = "You may see the course, but not edit it"),
-        (status = 404, body = Problem, description = "There is no such course, or you may not see it"),
-        (status = 408, body = Problem, description = "`upload_stalled`"),
-        (status = 413, body = Problem, description = "`upload_too_large`"),
-        (status = 422, body = Problem, description = "`checksum_mismatch`, `file_name_invalid`, `title_invalid`, `captions_for_invalid`"),
-        (status = 507, body = Problem, description = "`disk_full`"),
+        (status = 400, description = "`empty_file`, `upload_incomplete`, `query_invalid`, `checksum_invalid`", body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json", description = "Nobody is signed in"),
+        (status = 403, body = Problem, content_type = "application/problem+json", description = "You may see the course, but not edit it"),
+        (status = 404, body = Problem, content_type = "application/problem+json", description = "There is no such course, or you may not see it"),
+        (status = 408, body = Problem, content_type = "application/problem+json", description = "`upload_stalled`"),
+        (status = 413, body = Problem, content_type = "application/problem+json", description = "`upload_too_large`"),
+        (status = 422, body = Problem, content_type = "application/problem+json", description = "`checksum_mismatch`, `file_name_invalid`, `title_invalid`, `captions_for_invalid`"),
+        (status = 507, body = Problem, content_type = "application/problem+json", description = "`disk_full`"),
     )
 )]
 async fn post(

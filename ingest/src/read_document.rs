@@ -10,6 +10,7 @@ use std::time::Duration;
 use kernel::child::{self, Limits};
 use kernel::config::{Config, Pool};
 use kernel::jobs::{Class, Ctx, Failure, Stage};
+use tracing::warn;
 
 use crate::child::{Reading, Request};
 use crate::extract::Budget;
@@ -33,6 +34,7 @@ pub async fn for_job(ctx: &Ctx, format: Format, dir: &Path) -> Result<Reading, F
     let first = request(config, format, &limits);
     match ctx.child(CHILD, &first, limits.clone(), dir).await {
         Err(failure) if is_death(&failure) && format == Format::Pdf => {
+            warn!(job.id = %ctx.job.id, "reading a PDF again without its structure, since its reader died: {failure}");
             ctx.child(CHILD, &without_structure(first), limits, dir).await.map_err(final_word)
         }
         outcome => outcome.map_err(|failure| if ctx.job.failures > 0 { final_word(failure) } else { failure }),

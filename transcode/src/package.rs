@@ -118,7 +118,7 @@ pub fn transcode(
         damaged: tally.damaged,
         source: probe,
     };
-    let frames = done.load(Ordering::Relaxed);
+    let frames = if manifest.width.is_some() { tally.pictures } else { tally.audio_packets };
     progress(Progress { frames_done: frames, frames_total: frames });
     Ok(manifest)
 }
@@ -255,5 +255,70 @@ fn rendition(track: &Track, codec: &str, picture: Option<PictureSize>, frames: u
         peak_bandwidth: rates.peak,
         average_bandwidth: rates.average,
         bytes: track.bytes(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ffmpeg_next::format::Pixel;
+    use ffmpeg_next::frame;
+
+    use super::*;
+    use crate::avc;
+    use crate::cmaf::Coding;
+    use crate::x264;
+
+    /// Writes a fragmented MP4 of grey pictures, one per `(time in ticks, brightness)`, that lasts until `end`.
+    fn write_greys(dir: &Path, pictures: &[(i64, u8)], end: i64) -> std::path::PathBuf {
+        let rung = Rung { width: 64, height: 64, max_bitrate: 1_000_000, max_fps: 60 };
+        let mut encoder = x264::Encoder::open(&rung, 25.0, scale::Colour::BT709).unwrap();
+        let coding = Coding::Avc { width: 64, height: 64, record: encoder.parameters.record(), colour: scale::Colour::BT709 };
+        let mut track = Track::create(dir, "source", coding, VIDEO_TIMESCALE as u32).unwrap();
+        track.cut(0).unwrap();
+        let mut add = |packet: &ffmpeg_next::Packet| {
+            track.add(packet.pts().unwrap(), packet.is_key(), |out| avc::append_sample(packet.data().unwrap(), out));
+            Ok(())
+        };
+        for &(pts, brightness) in pictures {
+            let mut picture = frame::Video::new(Pixel::YUV420P, 64, 64);
+            picture.data_mut(0).fill(brightness);
+            picture.data_mut(1).fill(128);
+            picture.data_mut(2).fill(128);
+            encoder.encode(&picture, pts, pts == 0, &mut add).unwrap();
+        }
+        encoder.finish(&mut add).unwrap();
+        track.close(end).unwrap();
+        let file = dir.join("source.mp4");
+        let parts = ["init.mp4", "seg-00001.m4s"].map(|name| fs::read(dir.join("source").join(name)).unwrap());
+        fs::write(&file, parts.concat()).unwrap();
+        file
+    }
+
+    fn make(input: &Path, out: &Path, hold_repeats: bool) -> Manifest {
+        transcode(input, out, &Options { hold_repeats, ..Options::default() }, &mut |_| {}).unwrap()
+    }
+
+    #[test]
+    fn a_picture_that_does_not_change_is_held_and_shown_again_once_a_second() {
+        let dir = tempfile::tempdir().unwrap();
+        let still: Vec<_> = (0..250).map(|i| (i * 3600, 90)).collect();
+        let input = write_greys(dir.path(), &still, 250 * 3600);
+        let held = make(&input, &dir.path().join("held"), true);
+        assert_eq!((held.pictures, held.renditions[0].frames, held.renditions[0].segments), (250, 10, 3));
+        assert_eq!((held.duration_ms, held.pictures_held), (10_000, 240));
+        let every = make(&input, &dir.path().join("every"), false);
+        assert_eq!((every.renditions[0].frames, every.pictures_held, every.duration_ms), (250, 0, 10_000));
+        assert!((held.renditions[0].picture.unwrap().frame_rate - 25.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_recording_of_few_slides_is_cut_on_the_grid_and_keeps_its_length() {
+        let dir = tempfile::tempdir().unwrap();
+        let second = VIDEO_TIMESCALE;
+        let input = write_greys(dir.path(), &[(0, 40), (7 * second, 200), (8 * second, 90)], 19 * second);
+        let manifest = make(&input, &dir.path().join("out"), true);
+        assert_eq!(manifest.duration_ms, 19_000);
+        let playlist = fs::read_to_string(dir.path().join("out/64x64/index.m3u8")).unwrap();
+        assert!(playlist.contains("#EXTINF:4.000000,\nseg-00001.m4s\n#EXTINF:4.000000,\nseg-00002.m4s"), "{playlist}");
     }
 }

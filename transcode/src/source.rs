@@ -29,6 +29,9 @@ use crate::{decode, open};
 /// Damaged places in a row that the demuxer may stumble over before the file counts as ended.
 const STUMBLES: u32 = 1000;
 
+/// A container is believed that its last picture stands this long: ten minutes, in ticks.
+const LONGEST_PICTURE: i64 = 600 * VIDEO_TIMESCALE;
+
 /// Where the source hands its items.
 #[derive(Debug, Clone, Copy)]
 pub struct Trays {
@@ -76,6 +79,7 @@ pub struct Source {
 
 struct VideoIn {
     index: usize,
+    listed: u64,
     base: Rational,
     decoder: decoder::Video,
     upright: Upright,
@@ -88,7 +92,11 @@ struct Placing {
     cadence: Cadence,
     hold_repeats: bool,
     last: Option<(u64, Arc<frame::Video>)>,
-    end: i64,
+    /// Times of the first and the last picture.
+    first: Option<i64>,
+    latest: i64,
+    /// Decoding time of the first packet, and where the last one ends.
+    decoding: Option<(i64, i64)>,
     /// The second that is being counted, and its pictures so far.
     second: (i64, u64),
     /// Duration of a picture when nothing says it: of the nominal rate.
@@ -158,6 +166,9 @@ impl Source {
             let shift = untick(shift.saturating_sub(origin), base);
             packet.set_pts(packet.pts().map(|pts| pts.saturating_add(shift)));
             packet.set_dts(packet.dts().map(|dts| dts.saturating_add(shift)));
+            if let (Some(video), Some(dts)) = (self.video.as_mut().filter(|video| video.index == index), packet.dts()) {
+                video.out.packet(ticks(dts, base), ticks(packet.duration(), base));
+            }
         }
         self.decode(index, Some(packet), hand_on)?;
         let frames = if self.video.is_some() { self.tally.pictures } else { self.tally.audio_packets };
@@ -207,6 +218,15 @@ impl Source {
         Ok(())
     }
 
+    /// The end of the picture track as the container says, if every packet that it lists was read.
+    fn track_end(&self, video: &VideoIn) -> Option<i64> {
+        let stream = self.input.stream(video.index)?;
+        let complete = video.listed > 0 && self.tally.video_packets >= video.listed;
+        let known = stream.duration() > 0 && stream.start_time() != ffi::AV_NOPTS_VALUE;
+        let end = ticks(stream.start_time().saturating_add(stream.duration()), video.base);
+        (complete && known).then(|| end - self.origin.unwrap_or(0))
+    }
+
     /// Empties the decoders, then brings picture and sound to the same length.
     fn end(&mut self, hand_on: &mut Vec<(usize, Item)>) -> Result<(), TranscodeError> {
         let indices = [self.video.as_ref().map(|v| v.index), self.audio.as_ref().map(|a| a.index)];
@@ -214,7 +234,7 @@ impl Source {
             self.decode(index, None, hand_on)?;
         }
         let sound = self.tally.sound as i64 * VIDEO_TIMESCALE / RATE;
-        let picture = self.video.as_ref().map_or(0, |video| video.out.end);
+        let picture = self.video.as_ref().map_or(0, |video| video.out.end(self.track_end(video)));
         let end = sound.max(picture);
         self.tally.duration = end;
         self.tally.seen = picture;
@@ -262,6 +282,7 @@ impl VideoIn {
         let claimed = claimed_ms.map(|ms| (ms.min(MAX_SECONDS as u64 * 1000) as i64) * VIDEO_TIMESCALE / 1000);
         Ok(Self {
             index: info.index,
+            listed: info.listed,
             base: stream.time_base(),
             decoder: decode::open_video(&stream, reading.decoder_threads)?,
             upright: Upright::new(info, top.width, top.height),
@@ -270,7 +291,9 @@ impl VideoIn {
                 cadence: Cadence::new(reading.segment),
                 hold_repeats: reading.hold_repeats,
                 last: None,
-                end: 0,
+                first: None,
+                latest: 0,
+                decoding: None,
                 second: (0, 0),
                 nominal: (VIDEO_TIMESCALE as f64 / info.fps) as i64,
                 poster: Picker::new(info.display_width, info.display_height, claimed),
@@ -289,24 +312,37 @@ impl AudioIn {
 impl Placing {
     /// Gives a decoded picture its time in ticks, and refuses what is beyond the budget.
     fn dated(&mut self, frame: Frame, base: Rational) -> Result<frame::Video, TranscodeError> {
-        let pts = best_time(&frame).map_or(self.end, |pts| ticks(pts, base)).max(-FAR_BEFORE);
+        let pts = best_time(&frame).map_or(self.latest + self.nominal, |pts| ticks(pts, base)).max(-FAR_BEFORE);
         if pts > MAX_SECONDS * VIDEO_TIMESCALE {
             return Err(TranscodeError::TooLong);
         }
-        let lasts = match ticks(frame.packet().duration, base) {
-            // Some containers give a default of a millisecond, and some of hours.
-            ticks if ticks >= self.nominal / 2 && ticks <= 10 * VIDEO_TIMESCALE => ticks,
-            _ => self.nominal,
-        };
-        self.end = self.end.max(pts.saturating_add(lasts));
+        self.first = Some(self.first.map_or(pts, |first| first.min(pts)));
+        self.latest = self.latest.max(pts);
         let mut picture = frame::Video::from(frame);
         decode::check_size(picture.width(), picture.height())?;
         picture.set_pts(Some(pts));
         Ok(picture)
     }
 
+    /// Notes when a packet is to be decoded and how long that lasts.
+    fn packet(&mut self, dts: i64, duration: i64) {
+        let dts = dts.max(-FAR_BEFORE);
+        let end = dts.saturating_add(duration.max(0));
+        self.decoding = Some(self.decoding.map_or((dts, end), |(first, known)| (first, known.max(end))));
+    }
+
+    /// Where the last picture ends: as the track says (`track`, when nothing of it is missing), or its packets, or the
+    /// nominal rate. A packet's own duration is that of its place in decoding order, so only the end of all of them
+    /// counts; some containers give durations of a millisecond, and some of hours.
+    fn end(&self, track: Option<i64>) -> i64 {
+        let Some(first) = self.first else { return 0 };
+        let decoded = self.decoding.map(|(start, end)| end + (first - start));
+        let credible = |end: &i64| (self.nominal / 2..=LONGEST_PICTURE).contains(&(end - self.latest));
+        track.filter(credible).or(decoded.filter(credible)).unwrap_or(self.latest + self.nominal)
+    }
+
     fn place(&mut self, picture: frame::Video, tally: &mut Tally, emit: &mut dyn FnMut(Picture)) -> Result<(), TranscodeError> {
-        let pts = picture.pts().unwrap_or(self.end);
+        let pts = picture.pts().unwrap_or(self.latest);
         if !self.thinner.keeps(pts, false) {
             return Ok(());
         }

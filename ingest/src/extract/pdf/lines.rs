@@ -62,7 +62,9 @@ pub fn of(page: &PageText<'_>) -> PageLines {
             continue;
         }
         if matches!(unit, 0x02 | 0xfffe) && page.is_hyphen(index) {
+            // PDFium goes on with the word and adds no line end.
             line.push(HYPHEN, None);
+            lines.extend(line.finish());
             continue;
         }
         let Some(c) = character(unit, &mut high_surrogate) else { continue };
