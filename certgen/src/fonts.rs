@@ -48,9 +48,7 @@ const FACES: [Face; 4] = [Face::Serif, Face::Sans, Face::Armenian, Face::Georgia
 pub fn runs(text: &str, wanted: Face) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for c in text.chars() {
-        let face = [wanted, Face::Armenian, Face::Georgian]
-            .into_iter()
-            .find(|face| face.draws(c));
+        let face = [wanted, Face::Armenian, Face::Georgian].into_iter().find(|face| face.draws(c));
         match (face, runs.last_mut()) {
             (Some(face), Some(Run::Drawn(last, run))) if *last == face => run.push(c),
             (Some(face), _) => runs.push(Run::Drawn(face, c.into())),
@@ -63,10 +61,7 @@ pub fn runs(text: &str, wanted: Face) -> Vec<Run> {
 
 /// Width of a text set from the wanted face, in the unit of `size`.
 pub fn width(text: &str, wanted: Face, size: f32) -> f32 {
-    runs(text, wanted)
-        .iter()
-        .map(|run| run.width(wanted, size))
-        .sum()
+    runs(text, wanted).iter().map(|run| run.width(wanted, size)).sum()
 }
 
 impl Run {
@@ -102,20 +97,13 @@ impl Face {
 
     fn parsed(self) -> &'static ParsedFont {
         static PARSED: LazyLock<[ParsedFont; 4]> = LazyLock::new(|| {
-            FACES.map(|face| {
-                ParsedFont::from_bytes(face.bytes(), 0, &mut Vec::new())
-                    .expect("the bundled fonts are whole")
-            })
+            FACES.map(|face| ParsedFont::from_bytes(face.bytes(), 0, &mut Vec::new()).expect("the bundled fonts are whole"))
         });
         &PARSED[self as usize]
     }
 
     fn draws(self, c: char) -> bool {
-        stands_alone(c)
-            && self
-                .parsed()
-                .lookup_glyph_index(c as u32)
-                .is_some_and(|glyph| glyph != 0)
+        stands_alone(c) && self.parsed().lookup_glyph_index(c as u32).is_some_and(|glyph| glyph != 0)
     }
 
     fn glyph(self, c: char) -> u16 {
@@ -133,36 +121,19 @@ impl Face {
     pub fn subset(self, characters: &BTreeSet<char>) -> Result<ParsedFont, FontError> {
         let fail = |reason: String| FontError { face: self, reason };
         let full = self.parsed();
-        let mut glyphs: Vec<u16> = characters
-            .iter()
-            .map(|c| self.glyph(*c))
-            .chain([0])
-            .collect();
+        let mut glyphs: Vec<u16> = characters.iter().map(|c| self.glyph(*c)).chain([0]).collect();
         glyphs.sort_unstable();
         glyphs.dedup();
-        let file = ReadScope::new(self.bytes())
-            .read::<FontData<'_>>()
-            .map_err(|e| fail(e.to_string()))?;
+        let file = ReadScope::new(self.bytes()).read::<FontData<'_>>().map_err(|e| fail(e.to_string()))?;
         let tables = file.table_provider(0).map_err(|e| fail(e.to_string()))?;
-        let bytes = subset(&tables, &glyphs, &SubsetProfile::Pdf, CmapTarget::Unicode)
-            .map_err(|e| fail(e.to_string()))?;
+        let bytes = subset(&tables, &glyphs, &SubsetProfile::Pdf, CmapTarget::Unicode).map_err(|e| fail(e.to_string()))?;
         // A glyph's number in the subset is its place in the list that was asked for.
-        let number = |glyph: u16| {
-            glyphs
-                .binary_search(&glyph)
-                .expect("every glyph was put in above") as u16
-        };
+        let number = |glyph: u16| glyphs.binary_search(&glyph).expect("every glyph was put in above") as u16;
         Ok(ParsedFont {
             original_bytes: bytes,
             font_name: Some(format!("LEARNH+{}", self.name())), // six capitals and a plus mark a subset
-            codepoint_to_glyph: characters
-                .iter()
-                .map(|c| (*c as u32, number(self.glyph(*c))))
-                .collect(),
-            glyph_widths: glyphs
-                .iter()
-                .map(|g| (number(*g), full.get_glyph_width(*g).unwrap_or(0)))
-                .collect::<BTreeMap<_, _>>(),
+            codepoint_to_glyph: characters.iter().map(|c| (*c as u32, number(self.glyph(*c)))).collect(),
+            glyph_widths: glyphs.iter().map(|g| (number(*g), full.get_glyph_width(*g).unwrap_or(0))).collect::<BTreeMap<_, _>>(),
             font_index: 0,
             units_per_em: full.units_per_em,
             font_metrics: full.font_metrics.clone(),
@@ -193,27 +164,14 @@ mod tests {
     use super::*;
 
     fn missing(text: &str) -> String {
-        runs(text, Face::Serif)
-            .into_iter()
-            .filter_map(|run| {
-                if let Run::Missing(text) = run {
-                    Some(text)
-                } else {
-                    None
-                }
-            })
-            .collect()
+        runs(text, Face::Serif).into_iter().filter_map(|run| if let Run::Missing(text) = run { Some(text) } else { None }).collect()
     }
 
     #[test]
     fn latin_cyrillic_and_greek_are_drawn_by_one_face() {
-        for name in [
-            "Zoë Ångström-Łukasz d'Été",
-            "Nguyễn Thị Ánh Tuyết",
-            "Щербаков Ёжиков Їжак",
-            "Ευανθία Παπαδοπούλου",
-            "Þórður ĞŞİ — “R&D”",
-        ] {
+        for name in
+            ["Zoë Ångström-Łukasz d'Été", "Nguyễn Thị Ánh Tuyết", "Щербаков Ёжиков Їжак", "Ευανθία Παπαδοπούλου", "Þórður ĞŞİ — “R&D”"]
+        {
             for face in [Face::Serif, Face::Sans] {
                 assert_eq!(runs(name, face), [Run::Drawn(face, name.into())], "{name}");
             }
@@ -253,17 +211,9 @@ mod tests {
     fn a_subset_is_small_and_keeps_the_characters_apart() {
         let characters: BTreeSet<char> = "AΑА aоo".chars().collect(); // Latin, Greek and Cyrillic look-alikes
         let font = Face::Serif.subset(&characters).unwrap();
-        assert!(
-            font.original_bytes.len() < 20_000,
-            "{}",
-            font.original_bytes.len()
-        );
+        assert!(font.original_bytes.len() < 20_000, "{}", font.original_bytes.len());
         let glyphs: BTreeSet<u16> = font.codepoint_to_glyph.values().copied().collect();
-        assert_eq!(
-            glyphs.len(),
-            characters.len(),
-            "two characters share a glyph: copied text would mix them up"
-        );
+        assert_eq!(glyphs.len(), characters.len(), "two characters share a glyph: copied text would mix them up");
         assert!(!glyphs.contains(&0));
     }
 }

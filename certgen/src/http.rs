@@ -112,7 +112,11 @@ impl Row {
     get, path = "/me/certificates", tag = "certificates", security(("bearer" = [])), params(PageQuery),
     responses((status = 200, body = Page<Certificate>)),
 )]
-async fn mine(State(env): State<Env>, who: Principal, page: Result<Query<PageQuery>, QueryRejection>) -> Result<Json<Page<Certificate>>, ApiError> {
+async fn mine(
+    State(env): State<Env>,
+    who: Principal,
+    page: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Json<Page<Certificate>>, ApiError> {
     let Query(page) = page.map_err(|rejection| ApiError::bad_request("query_invalid", rejection.body_text()))?;
     let (limit, after) = (page.limit()?, page.position::<Uuid>()?);
     let rows = sqlx::query_as!(
@@ -200,7 +204,9 @@ async fn verify_file(State(env): State<Env>, body: Result<Bytes, BytesRejection>
     }
     Ok(Json(match verify::verify(&env.db, bytes.into()).await? {
         Verdict::Valid { certificate_id } => FileVerification { valid: true, certificate_id: Some(certificate_id), reason: None },
-        Verdict::Altered { certificate_id } => FileVerification { valid: false, certificate_id: Some(certificate_id), reason: Some("altered") },
+        Verdict::Altered { certificate_id } => {
+            FileVerification { valid: false, certificate_id: Some(certificate_id), reason: Some("altered") }
+        }
         Verdict::Unknown => FileVerification { valid: false, certificate_id: None, reason: Some("unknown") },
     }))
 }

@@ -24,10 +24,11 @@ pub fn verify_url(env: &Env, id: CertificateId) -> String {
 
 async fn render_certificate(ctx: Ctx, job: RenderCertificate) -> Result<Done, Failure> {
     let id = job.certificate_id;
-    let row = sqlx::query!("select learner_name, course_title, instructor_name, completed_on, issued_at from certificates where id = $1", id.0)
-        .fetch_optional(&ctx.env.db)
-        .await
-        .context("load the certificate")?;
+    let row =
+        sqlx::query!("select learner_name, course_title, instructor_name, completed_on, issued_at from certificates where id = $1", id.0)
+            .fetch_optional(&ctx.env.db)
+            .await
+            .context("load the certificate")?;
     let Some(row) = row else { return ctx.skip("the certificate is gone").await };
     if row.issued_at.is_some() {
         return ctx.skip("it is issued already").await;

@@ -6,6 +6,7 @@ use time::Date;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::fonts::{self, Face, Run};
+use crate::lines::fit;
 use crate::qr;
 use kernel::id::CertificateId;
 
@@ -90,29 +91,10 @@ const QR_SIDE: f32 = 86.0;
 ///
 /// Fails when the verify address is too long for a QR code (2,331 bytes).
 pub fn sheet(facts: &CertificateFacts) -> Result<Sheet, qrcode::types::QrError> {
-    let mut sheet = Sheet {
-        items: Vec::new(),
-        missing: Vec::new(),
-    };
+    let mut sheet = Sheet { items: Vec::new(), missing: Vec::new() };
     sheet.frame();
-    sheet.text(
-        CENTRE,
-        520.0,
-        Align::Centre,
-        12.0,
-        Face::Sans,
-        Ink::Teal,
-        "Learnhub",
-    );
-    sheet.text(
-        CENTRE,
-        466.0,
-        Align::Centre,
-        38.0,
-        Face::Serif,
-        Ink::Teal,
-        "Certificate of Completion",
-    );
+    sheet.text(CENTRE, 520.0, Align::Centre, 12.0, Face::Sans, Ink::Teal, "Learnhub");
+    sheet.text(CENTRE, 466.0, Align::Centre, 38.0, Face::Serif, Ink::Teal, "Certificate of Completion");
     sheet.bar(CENTRE - 34.0, 446.0, 68.0, 1.4, Ink::Gold);
     sheet.body(facts);
     sheet.foot(facts)?;
@@ -127,14 +109,7 @@ enum Align {
 impl Sheet {
     fn frame(&mut self) {
         let mut frame = |inset: f32, ink, line| {
-            self.items.push(Item::Box {
-                x: inset,
-                y: inset,
-                width: WIDTH - 2.0 * inset,
-                height: HEIGHT - 2.0 * inset,
-                ink,
-                line,
-            });
+            self.items.push(Item::Box { x: inset, y: inset, width: WIDTH - 2.0 * inset, height: HEIGHT - 2.0 * inset, ink, line });
         };
         frame(26.0, Ink::Teal, 2.2);
         frame(32.0, Ink::Gold, 0.6);
@@ -144,78 +119,26 @@ impl Sheet {
     fn body(&mut self, facts: &CertificateFacts) {
         const TOP: f32 = 430.0;
         const BOTTOM: f32 = 186.0;
-        let name = fit(
-            &tidy(&facts.learner_name),
-            Face::Serif,
-            TEXT_WIDTH,
-            42.0,
-            16.0,
-            3,
-        );
-        let course = fit(
-            &tidy(&facts.course_title),
-            Face::Serif,
-            TEXT_WIDTH,
-            26.0,
-            13.0,
-            4,
-        );
+        let name = fit(&tidy(&facts.learner_name), Face::Serif, TEXT_WIDTH, 42.0, 16.0, 3);
+        let course = fit(&tidy(&facts.course_title), Face::Serif, TEXT_WIDTH, 26.0, 13.0, 4);
         let (name_leading, course_leading) = (name.size * 1.18, course.size * 1.24);
         // Heights of: small line, gap, name, gap to its rule, rule to small line, gap, course.
-        let height = 10.0
-            + 12.0
-            + name_leading * name.lines.len() as f32
-            + 12.0
-            + 30.0
-            + 10.0
-            + course_leading * course.lines.len() as f32;
+        let height = 10.0 + 12.0 + name_leading * name.lines.len() as f32 + 12.0 + 30.0 + 10.0 + course_leading * course.lines.len() as f32;
         let mut y = (TOP + BOTTOM + height) / 2.0 - 10.0;
-        self.text(
-            CENTRE,
-            y,
-            Align::Centre,
-            12.0,
-            Face::Sans,
-            Ink::Grey,
-            "This is to certify that",
-        );
+        self.text(CENTRE, y, Align::Centre, 12.0, Face::Sans, Ink::Grey, "This is to certify that");
         y -= 12.0;
         for line in &name.lines {
             y -= name_leading;
-            self.text(
-                CENTRE,
-                y,
-                Align::Centre,
-                name.size,
-                Face::Serif,
-                Ink::Dark,
-                line,
-            );
+            self.text(CENTRE, y, Align::Centre, name.size, Face::Serif, Ink::Dark, line);
         }
         y -= 18.0;
         self.bar(CENTRE - 190.0, y, 380.0, 0.6, Ink::Gold);
         y -= 26.0;
-        self.text(
-            CENTRE,
-            y,
-            Align::Centre,
-            12.0,
-            Face::Sans,
-            Ink::Grey,
-            "has completed the course",
-        );
+        self.text(CENTRE, y, Align::Centre, 12.0, Face::Sans, Ink::Grey, "has completed the course");
         y -= 8.0;
         for line in &course.lines {
             y -= course_leading;
-            self.text(
-                CENTRE,
-                y,
-                Align::Centre,
-                course.size,
-                Face::Serif,
-                Ink::Dark,
-                line,
-            );
+            self.text(CENTRE, y, Align::Centre, course.size, Face::Serif, Ink::Dark, line);
         }
     }
 
@@ -230,23 +153,10 @@ impl Sheet {
                 y -= fitted.size * 1.2;
             }
             self.bar(x, RULE, width, 0.6, Ink::Gold);
-            self.text(
-                x,
-                RULE - 14.0,
-                Align::Left,
-                9.0,
-                Face::Sans,
-                Ink::Grey,
-                label,
-            );
+            self.text(x, RULE - 14.0, Align::Left, 9.0, Face::Sans, Ink::Grey, label);
         };
         let date = facts.completed_on;
-        column(
-            64.0,
-            190.0,
-            &format!("{} {} {}", date.day(), date.month(), date.year()),
-            "Date of completion",
-        );
+        column(64.0, 190.0, &format!("{} {} {}", date.day(), date.month(), date.year()), "Date of completion");
         column(296.0, 270.0, &tidy(&facts.instructor_name), "Instructor");
 
         let (x, y) = (WIDTH - 64.0 - QR_SIDE, 82.0);
@@ -261,65 +171,24 @@ impl Sheet {
                 Ink::Dark,
             );
         }
-        self.text(
-            x + QR_SIDE / 2.0,
-            y - 14.0,
-            Align::Centre,
-            9.0,
-            Face::Sans,
-            Ink::Grey,
-            "Scan to verify",
-        );
+        self.text(x + QR_SIDE / 2.0, y - 14.0, Align::Centre, 9.0, Face::Sans, Ink::Grey, "Scan to verify");
         self.link(x, y, QR_SIDE, QR_SIDE, &facts.verify_url);
 
         let mut y = 62.0;
         if !self.missing.is_empty() {
             let note = "Some characters of this certificate cannot be printed in its typeface. Its verify page shows them all.";
-            self.text(
-                64.0,
-                y + 12.0,
-                Align::Left,
-                8.0,
-                Face::Sans,
-                Ink::Grey,
-                note,
-            );
+            self.text(64.0, y + 12.0, Align::Left, 8.0, Face::Sans, Ink::Grey, note);
         }
-        self.text(
-            64.0,
-            y,
-            Align::Left,
-            8.0,
-            Face::Sans,
-            Ink::Grey,
-            &format!("Certificate {}", facts.certificate_id),
-        );
+        self.text(64.0, y, Align::Left, 8.0, Face::Sans, Ink::Grey, &format!("Certificate {}", facts.certificate_id));
         y -= 12.0;
         let verify = format!("Verify at {}", facts.verify_url);
         let fitted = fit(&verify, Face::Sans, 590.0, 8.0, 5.0, 1);
-        self.text(
-            64.0,
-            y,
-            Align::Left,
-            fitted.size,
-            Face::Sans,
-            Ink::Grey,
-            &fitted.lines[0],
-        );
-        self.link(
-            64.0,
-            y - 2.0,
-            fonts::width(&fitted.lines[0], Face::Sans, fitted.size),
-            fitted.size + 2.0,
-            &facts.verify_url,
-        );
+        self.text(64.0, y, Align::Left, fitted.size, Face::Sans, Ink::Grey, &fitted.lines[0]);
+        self.link(64.0, y - 2.0, fonts::width(&fitted.lines[0], Face::Sans, fitted.size), fitted.size + 2.0, &facts.verify_url);
         Ok(())
     }
 
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one line per text on the sheet reads better than a struct for each"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "one line per text on the sheet reads better than a struct for each")]
     fn text(&mut self, x: f32, y: f32, align: Align, size: f32, face: Face, ink: Ink, text: &str) {
         let runs = fonts::runs(text, face);
         for run in &runs {
@@ -331,34 +200,15 @@ impl Sheet {
             Align::Left => x,
             Align::Centre => x - fonts::width(text, face, size) / 2.0,
         };
-        self.items.push(Item::Text {
-            x,
-            y,
-            size,
-            ink,
-            face,
-            runs,
-        });
+        self.items.push(Item::Text { x, y, size, ink, face, runs });
     }
 
     fn bar(&mut self, x: f32, y: f32, width: f32, height: f32, ink: Ink) {
-        self.items.push(Item::Bar {
-            x,
-            y,
-            width,
-            height,
-            ink,
-        });
+        self.items.push(Item::Bar { x, y, width, height, ink });
     }
 
     fn link(&mut self, x: f32, y: f32, width: f32, height: f32, url: &str) {
-        self.items.push(Item::Link {
-            x,
-            y,
-            width,
-            height,
-            url: url.to_owned(),
-        });
+        self.items.push(Item::Link { x, y, width, height, url: url.to_owned() });
     }
 }
 
@@ -371,104 +221,6 @@ pub fn tidy(text: &str) -> String {
     };
     let visible: String = text.nfc().filter(|c| !invisible(c)).collect();
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// A text broken into lines at the size at which they fit.
-#[derive(Debug, PartialEq)]
-struct Fitted {
-    size: f32,
-    lines: Vec<String>,
-}
-
-/// The largest size between `largest` and `smallest` at which the text fits into the width. Another line is
-/// started only once the size would fall below a bound, and lines are made about equally long. What does
-/// not fit at all ends in an ellipsis: the full text stands in the file's properties and on the verify page.
-fn fit(
-    text: &str,
-    face: Face,
-    width: f32,
-    largest: f32,
-    smallest: f32,
-    most_lines: usize,
-) -> Fitted {
-    for lines in 1..=most_lines {
-        let bound = if lines == most_lines {
-            smallest
-        } else {
-            (largest * (0.8 - 0.2 * lines as f32)).max(smallest)
-        };
-        let mut size = largest;
-        while size >= bound {
-            if wrap(text, face, size, width).is_some_and(|wrapped| wrapped.len() <= lines) {
-                return Fitted {
-                    size,
-                    lines: balance(text, face, size, width, lines),
-                };
-            }
-            size -= 0.5;
-        }
-    }
-    let mut lines = break_anywhere(text, face, smallest, width);
-    if lines.len() > most_lines {
-        lines.truncate(most_lines);
-        let last = &mut lines[most_lines - 1];
-        last.pop();
-        last.push('…');
-    }
-    Fitted {
-        size: smallest,
-        lines,
-    }
-}
-
-/// Lines broken at spaces; None when a single word is too wide. Always at least one line.
-fn wrap(text: &str, face: Face, size: f32, width: f32) -> Option<Vec<String>> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        if fonts::width(word, face, size) > width {
-            return None;
-        }
-        let line = lines.last_mut()?;
-        let joined = if line.is_empty() {
-            word.to_owned()
-        } else {
-            format!("{line} {word}")
-        };
-        if fonts::width(&joined, face, size) <= width {
-            *line = joined;
-        } else {
-            lines.push(word.to_owned());
-        }
-    }
-    Some(lines)
-}
-
-/// The narrowest wrapping with no more lines.
-fn balance(text: &str, face: Face, size: f32, width: f32, most_lines: usize) -> Vec<String> {
-    let (mut fits, mut narrow) = (width, width / most_lines as f32 * 0.8);
-    for _ in 0..12 {
-        let middle = (fits + narrow) / 2.0;
-        match wrap(text, face, size, middle) {
-            Some(lines) if lines.len() <= most_lines => fits = middle,
-            _ => narrow = middle,
-        }
-    }
-    wrap(text, face, size, fits).unwrap_or_default()
-}
-
-fn break_anywhere(text: &str, face: Face, size: f32, width: f32) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let mut used = 0.0;
-    for c in text.chars() {
-        let advance = fonts::width(c.encode_utf8(&mut [0; 4]), face, size);
-        if used + advance > width {
-            lines.push(String::new());
-            used = 0.0;
-        }
-        used += advance;
-        lines.last_mut().expect("one line is always there").push(c);
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -492,27 +244,14 @@ pub(crate) mod tests {
             .items
             .iter()
             .filter_map(|item| match item {
-                Item::Text {
-                    x,
-                    y,
-                    size,
-                    face,
-                    runs,
-                    ..
-                } => {
+                Item::Text { x, y, size, face, runs, .. } => {
                     let text: String = runs
                         .iter()
                         .map(|run| match run {
                             Run::Drawn(_, text) | Run::Missing(text) => text.as_str(),
                         })
                         .collect();
-                    Some((
-                        *x,
-                        *y,
-                        *size,
-                        runs.iter().map(|run| run.width(*face, *size)).sum(),
-                        text,
-                    ))
+                    Some((*x, *y, *size, runs.iter().map(|run| run.width(*face, *size)).sum(), text))
                 }
                 _ => None,
             })
@@ -524,10 +263,7 @@ pub(crate) mod tests {
         let long = "Maximiliana Konstantinopolitanische-Hohenzollern-Sigmaringen ".repeat(3);
         for (name, course) in [
             ("Ada", "Go"),
-            (
-                "Nguyễn Thị Ánh Tuyết",
-                "Fundamentals of Distributed Systems and Everything That Breaks in Them",
-            ),
+            ("Nguyễn Thị Ánh Tuyết", "Fundamentals of Distributed Systems and Everything That Breaks in Them"),
             (long.as_str(), &"W".repeat(200)),
             (&"x".repeat(200), &"many short words ".repeat(12)),
             ("张伟", "データベース入門"),
@@ -535,84 +271,26 @@ pub(crate) mod tests {
             let sheet = sheet(&facts(name, course)).unwrap();
             let mut lines = texts(&sheet);
             for (x, y, size, width, text) in &lines {
-                assert!(
-                    *x >= 40.0 && x + width <= WIDTH - 40.0,
-                    "{text} runs from {x} for {width}"
-                );
-                assert!(
-                    *y >= 40.0 && y + size <= HEIGHT - 40.0,
-                    "{text} stands at {y}"
-                );
+                assert!(*x >= 40.0 && x + width <= WIDTH - 40.0, "{text} runs from {x} for {width}");
+                assert!(*y >= 40.0 && y + size <= HEIGHT - 40.0, "{text} stands at {y}");
             }
             lines.retain(|line| line.1 > 150.0);
             for pair in lines.windows(2) {
-                assert!(
-                    pair[0].1 - pair[1].1 >= pair[1].2 * 0.9,
-                    "{} touches {}",
-                    pair[0].4,
-                    pair[1].4
-                );
+                assert!(pair[0].1 - pair[1].1 >= pair[1].2 * 0.9, "{} touches {}", pair[0].4, pair[1].4);
             }
         }
-    }
-
-    #[test]
-    fn a_short_name_is_large_and_a_long_one_gets_lines_of_like_length() {
-        let short = fit("Ada Lovelace", Face::Serif, TEXT_WIDTH, 42.0, 16.0, 3);
-        assert_eq!((short.size, short.lines.len()), (42.0, 1));
-        let long = fit(
-            "Pablo Diego José Francisco de Paula Juan Nepomuceno María de los Remedios",
-            Face::Serif,
-            TEXT_WIDTH,
-            42.0,
-            16.0,
-            3,
-        );
-        assert_eq!(long.lines.len(), 2);
-        let widths: Vec<f32> = long
-            .lines
-            .iter()
-            .map(|line| fonts::width(line, Face::Serif, long.size))
-            .collect();
-        assert!(
-            widths.iter().all(|width| *width > TEXT_WIDTH * 0.5),
-            "{widths:?}"
-        );
-        assert_eq!(
-            long.lines.join(" "),
-            "Pablo Diego José Francisco de Paula Juan Nepomuceno María de los Remedios"
-        );
-    }
-
-    #[test]
-    fn what_cannot_fit_ends_in_an_ellipsis() {
-        let fitted = fit(&"W".repeat(400), Face::Serif, TEXT_WIDTH, 42.0, 16.0, 3);
-        assert_eq!((fitted.size, fitted.lines.len()), (16.0, 3));
-        assert!(fitted.lines[2].ends_with('…'));
     }
 
     #[test]
     fn a_character_without_a_glyph_is_reported_and_explained() {
         let sheet = sheet(&facts("张伟", "Rust")).unwrap();
         assert_eq!(sheet.missing, ['张', '伟']);
-        assert!(
-            texts(&sheet)
-                .iter()
-                .any(|line| line.4.contains("verify page shows them all"))
-        );
-        assert!(
-            super::sheet(&facts("Ada", "Rust"))
-                .unwrap()
-                .missing
-                .is_empty()
-        );
+        assert!(texts(&sheet).iter().any(|line| line.4.contains("verify page shows them all")));
+        assert!(super::sheet(&facts("Ada", "Rust")).unwrap().missing.is_empty());
     }
 
     #[test]
     fn invisible_and_composed_characters_are_tidied() {
-        assert_eq!(
-            tidy("  A\u{301}da \n\t Love\u{200b}lace\u{202e} "),
-            "Áda Lovelace"
-        );
+        assert_eq!(tidy("  A\u{301}da \n\t Love\u{200b}lace\u{202e} "), "Áda Lovelace");
     }
 }

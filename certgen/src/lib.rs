@@ -6,6 +6,7 @@ pub mod fonts;
 mod http;
 mod job;
 pub mod layout;
+mod lines;
 mod marker;
 pub mod pdf;
 mod qr;

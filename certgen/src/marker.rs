@@ -20,12 +20,7 @@ pub fn find(bytes: &[u8]) -> Option<CertificateId> {
     bytes
         .windows(prefix.len() + UUID_LEN)
         .filter(|window| window.starts_with(prefix))
-        .find_map(|window| {
-            std::str::from_utf8(&window[prefix.len()..])
-                .ok()?
-                .parse()
-                .ok()
-        })
+        .find_map(|window| std::str::from_utf8(&window[prefix.len()..]).ok()?.parse().ok())
 }
 
 #[cfg(test)]

@@ -28,10 +28,7 @@ pub fn code(text: &str) -> Result<Code, QrError> {
     for (y, row) in modules.chunks(side).enumerate() {
         let mut x = 0;
         while x < side {
-            let width = row[x..]
-                .iter()
-                .take_while(|module| **module == Color::Dark)
-                .count();
+            let width = row[x..].iter().take_while(|module| **module == Color::Dark).count();
             if width > 0 {
                 bars.push(Bar { x, y, width });
             }
@@ -48,37 +45,17 @@ mod tests {
     #[test]
     fn finder_patterns_stand_in_three_corners() {
         let code = code("https://learn.example/verify/0190").unwrap();
-        assert_eq!(
-            code.bars[0],
-            Bar {
-                x: 0,
-                y: 0,
-                width: 7
-            }
-        );
-        assert!(code.bars.contains(&Bar {
-            x: code.side - 7,
-            y: 0,
-            width: 7
-        }));
-        assert!(code.bars.contains(&Bar {
-            x: 0,
-            y: code.side - 1,
-            width: 7
-        }));
+        assert_eq!(code.bars[0], Bar { x: 0, y: 0, width: 7 });
+        assert!(code.bars.contains(&Bar { x: code.side - 7, y: 0, width: 7 }));
+        assert!(code.bars.contains(&Bar { x: 0, y: code.side - 1, width: 7 }));
     }
 
     #[test]
     fn bars_cover_exactly_the_dark_modules() {
         let text = "learnhub";
-        let dark = QrCode::with_error_correction_level(text, EcLevel::M)
-            .unwrap()
-            .to_colors();
+        let dark = QrCode::with_error_correction_level(text, EcLevel::M).unwrap().to_colors();
         let covered: usize = code(text).unwrap().bars.iter().map(|bar| bar.width).sum();
-        assert_eq!(
-            covered,
-            dark.iter().filter(|module| **module == Color::Dark).count()
-        );
+        assert_eq!(covered, dark.iter().filter(|module| **module == Color::Dark).count());
     }
 
     #[test]

@@ -69,7 +69,8 @@ impl World {
     }
 
     async fn pdf(&self, id: CertificateId) -> Vec<u8> {
-        let key: String = sqlx::query_scalar("select object_key from certificates where id = $1").bind(id.0).fetch_one(&self.test.env.db).await.unwrap();
+        let key: String =
+            sqlx::query_scalar("select object_key from certificates where id = $1").bind(id.0).fetch_one(&self.test.env.db).await.unwrap();
         self.test.env.store.get(&Key::parse(&key).unwrap()).await.unwrap().to_vec()
     }
 
@@ -100,7 +101,10 @@ async fn a_certificate_is_issued_once_and_can_be_verified_by_a_stranger() {
 
     let (status, public) = world.ask("GET", &format!("/certificates/{id}/verify"), None, "").await;
     assert_eq!(status, StatusCode::OK);
-    assert_eq!((&public["valid"], &public["learner_name"], &public["completed_on"]), (&true.into(), &"Zoë Ångström".into(), &"2026-11-14".into()));
+    assert_eq!(
+        (&public["valid"], &public["learner_name"], &public["completed_on"]),
+        (&true.into(), &"Zoë Ångström".into(), &"2026-11-14".into())
+    );
     let (_, mine) = world.ask("GET", "/me/certificates", Some(&world.learner), "").await;
     assert!(mine["items"][0]["pdf_url"].as_str().unwrap().starts_with("/media/"), "{mine}");
     assert!(mine["items"][0]["verify_url"].as_str().unwrap().ends_with(&format!("/verify/{id}")));
@@ -116,11 +120,13 @@ async fn a_file_is_valid_altered_or_unknown() {
     assert_eq!((status, answer), (StatusCode::OK, serde_json::json!({"valid": true, "certificate_id": id})));
 
     // One bit anywhere, a cut, an appended update: not the file that was issued.
-    let mut mutants: Vec<Vec<u8>> = (0..40).map(|n| {
-        let mut mutant = pdf.clone();
-        mutant[n * pdf.len() / 40] ^= 1;
-        mutant
-    }).collect();
+    let mut mutants: Vec<Vec<u8>> = (0..40)
+        .map(|n| {
+            let mut mutant = pdf.clone();
+            mutant[n * pdf.len() / 40] ^= 1;
+            mutant
+        })
+        .collect();
     mutants.push(pdf[..pdf.len() - 1].to_vec());
     mutants.push([&pdf[..], b"\n%%EOF"].concat());
     let mut altered = 0;

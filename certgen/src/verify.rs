@@ -43,8 +43,12 @@ impl fmt::Display for Verdict {
 
 /// The verdict on a file's bytes.
 pub async fn verify(db: &PgPool, bytes: Vec<u8>) -> Result<Verdict> {
-    let (sha256, claimed) = tokio::task::spawn_blocking(move || (Sha256::digest(&bytes), marker::find(&bytes))).await.context("look at the file")?;
-    let issued = sqlx::query_scalar!("select id from certificates where sha256 = $1", &sha256[..]).fetch_optional(db).await.context("look up the hash")?;
+    let (sha256, claimed) =
+        tokio::task::spawn_blocking(move || (Sha256::digest(&bytes), marker::find(&bytes))).await.context("look at the file")?;
+    let issued = sqlx::query_scalar!("select id from certificates where sha256 = $1", &sha256[..])
+        .fetch_optional(db)
+        .await
+        .context("look up the hash")?;
     if let Some(id) = issued {
         return Ok(Verdict::Valid { certificate_id: id.into() });
     }

@@ -277,3 +277,15 @@ async fn a_worker_of_this_machine_that_is_gone_is_noticed_before_its_lease_expir
     assert_eq!(state(&test, lost.id).await.0, "queued");
     assert_eq!(state(&test, held.id).await.0, "running");
 }
+
+#[tokio::test]
+async fn work_that_was_asked_for_again_does_not_run_before_the_asker_has_committed() {
+    let test = TestEnv::new().await;
+    enqueue(&test, UpdateIndex {}).await;
+    let mut asker = test.env.db.begin().await.unwrap();
+    jobs::enqueue(&mut asker, UpdateIndex {}, &Cause::default()).await.unwrap();
+    let early = ledger::claim(&test.env.db, Stage::Index, "w", LEASE).await.unwrap();
+    assert!(early.is_none(), "it would not see what the asker is about to commit");
+    asker.commit().await.unwrap();
+    assert!(ledger::claim(&test.env.db, Stage::Index, "w", LEASE).await.unwrap().is_some());
+}

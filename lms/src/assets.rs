@@ -24,12 +24,7 @@ use crate::asset::{self, Asset};
 use crate::extract::{Id, Params};
 
 pub(crate) fn router() -> OpenApiRouter<Env> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(show))
-        .routes(routes!(source))
-        .routes(routes!(chunks))
-        .routes(routes!(retry))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).routes(routes!(source)).routes(routes!(chunks)).routes(routes!(retry))
 }
 
 /// A piece of an asset's text.
@@ -64,7 +59,12 @@ struct Source {
         (status = 404, description = "no such course, or not yours to see", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn list(State(env): State<Env>, who: Principal, Id(id): Id<CourseId>, Params(page): Params<PageQuery>) -> Result<Json<Page<Asset>>, ApiError> {
+async fn list(
+    State(env): State<Env>,
+    who: Principal,
+    Id(id): Id<CourseId>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<Asset>>, ApiError> {
     let (limit, after) = (page.limit()?, page.position::<AssetId>()?);
     let mut conn = env.db.acquire().await?;
     let access = access::course(&mut conn, &who, id).await?;
@@ -139,11 +139,17 @@ async fn source(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -> 
         (status = 409, description = "`asset_not_published`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn chunks(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>, Params(page): Params<PageQuery>) -> Result<Json<Page<Chunk>>, ApiError> {
+async fn chunks(
+    State(env): State<Env>,
+    who: Principal,
+    Id(id): Id<AssetId>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<Chunk>>, ApiError> {
     let (limit, after) = (page.limit()?, page.position::<i32>()?);
     let mut conn = env.db.acquire().await?;
     access::asset(&mut conn, &who, id).await?;
-    let published = sqlx::query_scalar!("select state = 'published' as \"published!\" from assets where id = $1", id.0).fetch_one(&mut *conn).await?;
+    let published =
+        sqlx::query_scalar!("select state = 'published' as \"published!\" from assets where id = $1", id.0).fetch_one(&mut *conn).await?;
     if !published {
         return Err(not_ready());
     }
@@ -174,10 +180,16 @@ async fn chunks(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>, Par
         (status = 409, description = "`asset_not_failed`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn retry(State(env): State<Env>, who: Principal, request_id: RequestId, Id(id): Id<AssetId>) -> Result<(StatusCode, Json<Asset>), ApiError> {
+async fn retry(
+    State(env): State<Env>,
+    who: Principal,
+    request_id: RequestId,
+    Id(id): Id<AssetId>,
+) -> Result<(StatusCode, Json<Asset>), ApiError> {
     let mut conn = env.db.acquire().await?;
     access::asset(&mut conn, &who, id).await?.1.editor()?;
-    let failed = sqlx::query_scalar!("select state = 'failed' as \"failed!\" from assets where id = $1", id.0).fetch_one(&mut *conn).await?;
+    let failed =
+        sqlx::query_scalar!("select state = 'failed' as \"failed!\" from assets where id = $1", id.0).fetch_one(&mut *conn).await?;
     if !failed {
         return Err(ApiError::conflict("asset_not_failed", "only what has failed can be tried again"));
     }

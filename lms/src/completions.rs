@@ -42,7 +42,12 @@ struct Completion {
         (status = 404, description = "no such lesson, or not yours to see", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn complete(State(env): State<Env>, who: Principal, request_id: RequestId, Id(lesson): Id<LessonId>) -> Result<Json<Completion>, ApiError> {
+async fn complete(
+    State(env): State<Env>,
+    who: Principal,
+    request_id: RequestId,
+    Id(lesson): Id<LessonId>,
+) -> Result<Json<Completion>, ApiError> {
     let mut tx = env.db.begin().await?;
     let (course, _) = access::lesson(&mut tx, &who, lesson).await?;
     let enrollment = sqlx::query!(
@@ -67,7 +72,8 @@ async fn complete(State(env): State<Env>, who: Principal, request_id: RequestId,
     if enrollment.completed_at.is_none() && enrollment.published && progress.done == progress.total {
         complete_course(&mut tx, &env, enrollment.id, &Cause::http(&who, &request_id)).await?;
     }
-    let certificate = sqlx::query_scalar!("select id from certificates where enrollment_id = $1", enrollment.id).fetch_optional(&mut *tx).await?;
+    let certificate =
+        sqlx::query_scalar!("select id from certificates where enrollment_id = $1", enrollment.id).fetch_optional(&mut *tx).await?;
     tx.commit().await?;
     Ok(Json(Completion { course_progress: progress, certificate_id: certificate.map(CertificateId) }))
 }

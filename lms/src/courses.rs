@@ -165,7 +165,13 @@ async fn show(State(env): State<Env>, who: Principal, Id(id): Id<CourseId>) -> R
         (status = 428, description = "`if_match_required`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn edit(State(env): State<Env>, who: Principal, Id(id): Id<CourseId>, headers: HeaderMap, Json(body): Json<CourseEdit>) -> Result<Response, ApiError> {
+async fn edit(
+    State(env): State<Env>,
+    who: Principal,
+    Id(id): Id<CourseId>,
+    headers: HeaderMap,
+    Json(body): Json<CourseEdit>,
+) -> Result<Response, ApiError> {
     let mut conn = env.db.acquire().await?;
     editable(&mut conn, &who, id).await?;
     let version = if_match(&headers)?;
@@ -231,7 +237,13 @@ async fn one(conn: &mut PgConnection, who: &Principal, id: CourseId) -> Result<(
 }
 
 /// Courses this person sees, newest first, each with its version: a single one, or those after a position.
-async fn select(conn: &mut PgConnection, who: &Principal, only: Option<Uuid>, after: Option<Uuid>, limit: i64) -> Result<Vec<(CourseSummary, i32)>, ApiError> {
+async fn select(
+    conn: &mut PgConnection,
+    who: &Principal,
+    only: Option<Uuid>,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<(CourseSummary, i32)>, ApiError> {
     let rows = sqlx::query!(
         r#"select c.id, c.title, c.summary, c.state as "state: CourseState", c.version, a.name as owner_name,
                   ($2 or c.owner_id = $1) as "editor!", e.id is not null as "enrolled!",

@@ -170,7 +170,13 @@ async fn cancel(State(env): State<Env>, who: Principal, Id(id): Id<JobId>) -> Re
     answer(&env, &who, id, ledger::cancel(&env.db, id).await?, "only a job that waits or runs can be cancelled").await
 }
 
-async fn answer(env: &Env, who: &Principal, id: JobId, answer: Answer, wrong_state: &'static str) -> Result<(StatusCode, Json<Job>), ApiError> {
+async fn answer(
+    env: &Env,
+    who: &Principal,
+    id: JobId,
+    answer: Answer,
+    wrong_state: &'static str,
+) -> Result<(StatusCode, Json<Job>), ApiError> {
     match answer {
         Answer::Done | Answer::Told => Ok((StatusCode::ACCEPTED, Json(one(env, who, id).await?))),
         Answer::WrongState => Err(ApiError::conflict("job_state", wrong_state)),
@@ -218,7 +224,14 @@ async fn one(env: &Env, who: &Principal, id: JobId) -> Result<Job, ApiError> {
     select(env, who, &JobFilter::default(), Some(id), None, 1).await?.pop().ok_or_else(ApiError::not_found)
 }
 
-async fn select(env: &Env, who: &Principal, filter: &JobFilter, only: Option<JobId>, after: Option<JobId>, limit: i64) -> Result<Vec<Job>, ApiError> {
+async fn select(
+    env: &Env,
+    who: &Principal,
+    filter: &JobFilter,
+    only: Option<JobId>,
+    after: Option<JobId>,
+    limit: i64,
+) -> Result<Vec<Job>, ApiError> {
     let owner = scope(who)?;
     let rows = sqlx::query!(
         r#"select j.id, j.kind, j.stage, j.state, j.attempt, j.failures, j.max_failures, j.asset_id, a.title as "asset_title?",

@@ -49,7 +49,12 @@ struct LessonAssets {
         (status = 422, description = "`validation_failed`, also for an asset of another course", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn create(State(env): State<Env>, who: Principal, Id(module): Id<ModuleId>, Json(body): Json<NewLesson>) -> Result<(StatusCode, Json<Lesson>), ApiError> {
+async fn create(
+    State(env): State<Env>,
+    who: Principal,
+    Id(module): Id<ModuleId>,
+    Json(body): Json<NewLesson>,
+) -> Result<(StatusCode, Json<Lesson>), ApiError> {
     let mut tx = env.db.begin().await?;
     let (course, access) = access::module(&mut tx, &who, module).await?;
     access.editor()?;
@@ -83,7 +88,12 @@ async fn create(State(env): State<Env>, who: Principal, Id(module): Id<ModuleId>
         (status = 422, description = "`validation_failed`: an asset of another course, or one named twice", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn attach(State(env): State<Env>, who: Principal, Id(lesson): Id<LessonId>, Json(body): Json<LessonAssets>) -> Result<Json<Vec<Asset>>, ApiError> {
+async fn attach(
+    State(env): State<Env>,
+    who: Principal,
+    Id(lesson): Id<LessonId>,
+    Json(body): Json<LessonAssets>,
+) -> Result<Json<Vec<Asset>>, ApiError> {
     let mut tx = env.db.begin().await?;
     let (course, access) = access::lesson(&mut tx, &who, lesson).await?;
     access.editor()?;
@@ -93,9 +103,16 @@ async fn attach(State(env): State<Env>, who: Principal, Id(lesson): Id<LessonId>
     Ok(Json(assets))
 }
 
-async fn replace_assets(conn: &mut PgConnection, env: &Env, course: CourseId, lesson: LessonId, ids: &[AssetId]) -> Result<Vec<Asset>, ApiError> {
+async fn replace_assets(
+    conn: &mut PgConnection,
+    env: &Env,
+    course: CourseId,
+    lesson: LessonId,
+    ids: &[AssetId],
+) -> Result<Vec<Asset>, ApiError> {
     let uuids: Vec<_> = ids.iter().map(|id| id.0).collect();
-    let own = sqlx::query_scalar!("select id from assets where course_id = $1 and id = any($2)", course.0, &uuids).fetch_all(&mut *conn).await?;
+    let own =
+        sqlx::query_scalar!("select id from assets where course_id = $1 and id = any($2)", course.0, &uuids).fetch_all(&mut *conn).await?;
     let faults: Vec<FieldError> = uuids
         .iter()
         .enumerate()

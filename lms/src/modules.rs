@@ -37,7 +37,12 @@ struct NewModule {
         (status = 422, description = "`validation_failed`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn create(State(env): State<Env>, who: Principal, Id(course): Id<CourseId>, Json(body): Json<NewModule>) -> Result<(StatusCode, Json<Module>), ApiError> {
+async fn create(
+    State(env): State<Env>,
+    who: Principal,
+    Id(course): Id<CourseId>,
+    Json(body): Json<NewModule>,
+) -> Result<(StatusCode, Json<Module>), ApiError> {
     let mut tx = env.db.begin().await?;
     access::course(&mut tx, &who, course).await?.editor()?;
     let title = checked_title(&body.title)?;

@@ -37,10 +37,20 @@ pub(crate) struct Lesson {
 }
 
 /// The modules of a course, and the assets that are in no lesson. No access means the catalogue: titles and no assets.
-pub(crate) async fn load(conn: &mut PgConnection, env: &Env, who: &Principal, course: CourseId, access: Option<CourseAccess>) -> Result<(Vec<Module>, Vec<Asset>), ApiError> {
-    let modules = sqlx::query!("select id, title, position from modules where course_id = $1 order by position, id", course.0).fetch_all(&mut *conn).await?;
-    let mut modules: Vec<Module> =
-        modules.into_iter().map(|row| Module { id: row.id.into(), title: row.title, position: row.position, lessons: Vec::new() }).collect();
+pub(crate) async fn load(
+    conn: &mut PgConnection,
+    env: &Env,
+    who: &Principal,
+    course: CourseId,
+    access: Option<CourseAccess>,
+) -> Result<(Vec<Module>, Vec<Asset>), ApiError> {
+    let modules = sqlx::query!("select id, title, position from modules where course_id = $1 order by position, id", course.0)
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut modules: Vec<Module> = modules
+        .into_iter()
+        .map(|row| Module { id: row.id.into(), title: row.title, position: row.position, lessons: Vec::new() })
+        .collect();
     let lessons = sqlx::query!(
         r#"select l.id, l.module_id, l.title, l.position,
                   exists (select 1 from lesson_completions d join enrollments e on e.id = d.enrollment_id
@@ -65,7 +75,12 @@ pub(crate) async fn load(conn: &mut PgConnection, env: &Env, who: &Principal, co
 }
 
 /// The course's visible assets: those of each lesson in order, and those of none. An asset may be in several lessons.
-async fn assets(conn: &mut PgConnection, env: &Env, course: CourseId, access: CourseAccess) -> Result<(HashMap<LessonId, Vec<Asset>>, Vec<Asset>), ApiError> {
+async fn assets(
+    conn: &mut PgConnection,
+    env: &Env,
+    course: CourseId,
+    access: CourseAccess,
+) -> Result<(HashMap<LessonId, Vec<Asset>>, Vec<Asset>), ApiError> {
     let rows = sqlx::query!(
         r#"select a.id, la.lesson_id as "lesson_id?"
              from assets a left join lesson_assets la on la.asset_id = a.id

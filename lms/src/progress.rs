@@ -35,7 +35,11 @@ const PAUSE: Duration = Duration::from_millis(500);
         (status = 404, description = "no such asset, or not yours to see", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn progress(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -> Result<Sse<impl Stream<Item = Result<Event, axum::Error>>>, ApiError> {
+async fn progress(
+    State(env): State<Env>,
+    who: Principal,
+    Id(id): Id<AssetId>,
+) -> Result<Sse<impl Stream<Item = Result<Event, axum::Error>>>, ApiError> {
     let mut conn = env.db.acquire().await?;
     let first = visible(&mut conn, &env, &who, id).await?;
     drop(conn);

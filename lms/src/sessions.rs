@@ -68,19 +68,20 @@ struct Session {
         (status = 429, description = "`too_many_attempts` for this account; `Retry-After` says when to come back", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn login(State(env): State<Env>, Extension(throttle): Extension<Arc<Throttle>>, Json(body): Json<Credentials>) -> Result<Response, ApiError> {
+async fn login(
+    State(env): State<Env>,
+    Extension(throttle): Extension<Arc<Throttle>>,
+    Json(body): Json<Credentials>,
+) -> Result<Response, ApiError> {
     let email = body.email.trim().to_ascii_lowercase();
     if let Err(wait) = throttle.attempt(&email, env.clock.now()) {
         let detail = "there were too many attempts to sign in to this account; wait some minutes";
         let refused = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail);
         return Ok(([(header::RETRY_AFTER, HeaderValue::from(wait.whole_seconds() + 1))], refused).into_response());
     }
-    let found = sqlx::query!(
-        r#"select id, email, name, role as "role: Role", password_hash from accounts where email = $1"#,
-        email,
-    )
-    .fetch_optional(&env.db)
-    .await?;
+    let found = sqlx::query!(r#"select id, email, name, role as "role: Role", password_hash from accounts where email = $1"#, email,)
+        .fetch_optional(&env.db)
+        .await?;
     let hash = found.as_ref().map(|row| row.password_hash.clone());
     let right = passwords::matches(body.password, hash).await?;
     let Some(row) = found.filter(|_| right) else {
@@ -121,9 +122,10 @@ async fn refresh(State(env): State<Env>, headers: HeaderMap) -> Result<Response,
         refuse_spent(&env, token).await?;
         return Err(refused());
     };
-    let account = sqlx::query_as!(Account, r#"select id, email, name, role as "role: Role" from accounts where id = $1"#, claimed.account_id)
-        .fetch_one(&mut *tx)
-        .await?;
+    let account =
+        sqlx::query_as!(Account, r#"select id, email, name, role as "role: Role" from accounts where id = $1"#, claimed.account_id)
+            .fetch_one(&mut *tx)
+            .await?;
     let successor = issue(&mut tx, &env, claimed.family, &account).await?;
     tx.commit().await?;
     answer(&env, account, &successor)
@@ -188,7 +190,8 @@ fn answer(env: &Env, account: Account, refresh_token: &str) -> Result<Response, 
     let principal = Principal { account_id: account.id, role: account.role };
     let access_token = env.tokens.issue(&principal, env.clock.now())?;
     let session = Session { access_token, expires_in: env.tokens.life().whole_seconds(), account };
-    let headers = [(header::SET_COOKIE, set_cookie(env, refresh_token, life(env))?), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    let headers =
+        [(header::SET_COOKIE, set_cookie(env, refresh_token, life(env))?), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     Ok((headers, Json(session)).into_response())
 }
 

@@ -4,10 +4,10 @@
 //! holds exactly the samples from 1024·k on and no edit list is needed, which players of segments treat differently.
 //! The price is that the first 21 ms fade in.
 
-use ffmpeg_next as ffmpeg;
 use ffmpeg::codec::{self, encoder};
 use ffmpeg::format::sample::{Sample, Type};
 use ffmpeg::{ChannelLayout, Packet, Rational, ffi, frame};
+use ffmpeg_next as ffmpeg;
 
 use crate::error::{Doing, TranscodeError};
 use crate::sound::{Pcm, RATE};
@@ -20,6 +20,9 @@ pub const BITRATE: u32 = 128_000;
 
 /// The codec string of AAC-LC (RFC 6381).
 pub const CODEC: &str = "mp4a.40.2";
+
+/// Takes coded frames with their presentation time in samples.
+type Each<'a> = &'a mut dyn FnMut(i64, &[u8]) -> Result<(), TranscodeError>;
 
 /// One running encoder.
 pub struct Encoder {
@@ -55,8 +58,8 @@ impl Encoder {
         Ok(Self { inner, config, left: Vec::new(), right: Vec::new(), next_pts: 0 })
     }
 
-    /// Takes a block; coded frames go to `each` with their presentation time in samples.
-    pub fn push(&mut self, pcm: Pcm, each: &mut dyn FnMut(i64, &[u8]) -> Result<(), TranscodeError>) -> Result<(), TranscodeError> {
+    /// Takes a block; coded frames go to `each`.
+    pub fn push(&mut self, pcm: Pcm, each: Each<'_>) -> Result<(), TranscodeError> {
         match pcm {
             Pcm::Samples(left, right) => {
                 self.left.extend(left);
@@ -77,14 +80,14 @@ impl Encoder {
     }
 
     /// Fills the last frame with silence and encodes what is still waiting.
-    pub fn finish(&mut self, each: &mut dyn FnMut(i64, &[u8]) -> Result<(), TranscodeError>) -> Result<(), TranscodeError> {
+    pub fn finish(&mut self, each: Each<'_>) -> Result<(), TranscodeError> {
         let missing = (FRAME as usize - self.left.len() % FRAME as usize) % FRAME as usize;
         self.push(Pcm::Silence(missing as u64), each)?;
         self.inner.send_eof().doing("finish the sound encoder")?;
         self.drain(each)
     }
 
-    fn encode_whole_frames(&mut self, each: &mut dyn FnMut(i64, &[u8]) -> Result<(), TranscodeError>) -> Result<(), TranscodeError> {
+    fn encode_whole_frames(&mut self, each: Each<'_>) -> Result<(), TranscodeError> {
         let frame_len = FRAME as usize;
         let whole = self.left.len() / frame_len;
         for i in 0..whole {
@@ -103,7 +106,7 @@ impl Encoder {
         Ok(())
     }
 
-    fn drain(&mut self, each: &mut dyn FnMut(i64, &[u8]) -> Result<(), TranscodeError>) -> Result<(), TranscodeError> {
+    fn drain(&mut self, each: Each<'_>) -> Result<(), TranscodeError> {
         loop {
             let mut packet = Packet::empty();
             match self.inner.receive_packet(&mut packet) {

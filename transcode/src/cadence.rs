@@ -91,8 +91,7 @@ impl Thinner {
 /// The rate to announce for `frames` pictures in `ticks`: snapped to a common rate within one per cent, or else, as
 /// the rate varies, that of the `busiest` second.
 pub fn frame_rate(frames: u64, ticks: i64, busiest: u64) -> f64 {
-    const COMMON: [f64; 12] =
-        [10.0, 12.0, 12.5, 15.0, 24000.0 / 1001.0, 24.0, 25.0, 30000.0 / 1001.0, 30.0, 50.0, 60000.0 / 1001.0, 60.0];
+    const COMMON: [f64; 12] = [10.0, 12.0, 12.5, 15.0, 24000.0 / 1001.0, 24.0, 25.0, 30000.0 / 1001.0, 30.0, 50.0, 60000.0 / 1001.0, 60.0];
     let measured = frames as f64 * VIDEO_TIMESCALE as f64 / ticks.max(1) as f64;
     let nearest = COMMON.into_iter().min_by(|a, b| (a - measured).abs().total_cmp(&(b - measured).abs()));
     nearest.filter(|rate| (rate - measured).abs() <= rate / 100.0).unwrap_or(measured.max(busiest as f64).clamp(1.0, 60.0))
@@ -187,6 +186,9 @@ mod tests {
         assert_eq!(frame_rate(300, 300 * 3000, 30), 30.0);
         assert_eq!(frame_rate(100, 10 * VIDEO_TIMESCALE, 24), 10.0);
         assert_eq!([frame_rate(43, 3 * VIDEO_TIMESCALE, 25), frame_rate(2, 40 * VIDEO_TIMESCALE, 1)], [25.0, 1.0]);
-        assert_eq!([thinned_rate(60.0, 30), thinned_rate(50.0, 30), thinned_rate(25.0, 30), thinned_rate(60.0, 60)], [30.0, 25.0, 25.0, 60.0]);
+        assert_eq!(
+            [thinned_rate(60.0, 30), thinned_rate(50.0, 30), thinned_rate(25.0, 30), thinned_rate(60.0, 60)],
+            [30.0, 25.0, 25.0, 60.0]
+        );
     }
 }

@@ -7,10 +7,10 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use ffmpeg_next as ffmpeg;
 use ffmpeg::codec::{self, decoder};
 use ffmpeg::format::context::Input;
 use ffmpeg::{Packet, Rational, Rescale, Subtitle};
+use ffmpeg_next as ffmpeg;
 
 use crate::budget::{MAX_CAPTION_BYTES, MAX_SECONDS};
 use crate::cadence::VIDEO_TIMESCALE;
@@ -49,7 +49,14 @@ impl Captions {
             let mut decoder = codec::Context::from_parameters(stream.parameters()).ok()?.decoder();
             decoder.set_packet_time_base(stream.time_base());
             let language = language::tag(info.language.as_deref());
-            Some(Reading { index: info.index, base: stream.time_base(), decoder: decoder.subtitle().ok()?, language, cues: vec![], bytes: 0 })
+            Some(Reading {
+                index: info.index,
+                base: stream.time_base(),
+                decoder: decoder.subtitle().ok()?,
+                language,
+                cues: vec![],
+                bytes: 0,
+            })
         };
         Self { tracks: tracks.iter().filter_map(open).collect() }
     }

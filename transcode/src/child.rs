@@ -48,7 +48,12 @@ fn failure(error: TranscodeError) -> ChildFailure {
 }
 
 fn ours(class: Class, code: &str, detail: String) -> ChildFailure {
-    ChildFailure { class, code: code.into(), reason: "something went wrong on our side; it is being tried again".into(), detail: Some(detail) }
+    ChildFailure {
+        class,
+        code: code.into(),
+        reason: "something went wrong on our side; it is being tried again".into(),
+        detail: Some(detail),
+    }
 }
 
 #[cfg(test)]

@@ -106,7 +106,13 @@ fn move_into(from: &Path, to: &Path) -> Result<()> {
 fn print(manifest: &Manifest, out: &Path) -> Result<()> {
     let mut text = io::stdout().lock();
     let seconds = manifest.duration_ms as f64 / 1000.0;
-    writeln!(text, "{} · {seconds:.1} s · {} renditions · {:.1} MB", out.join(crate::playlist::MASTER).display(), manifest.renditions.len(), manifest.bytes as f64 / 1e6)?;
+    writeln!(
+        text,
+        "{} · {seconds:.1} s · {} renditions · {:.1} MB",
+        out.join(crate::playlist::MASTER).display(),
+        manifest.renditions.len(),
+        manifest.bytes as f64 / 1e6
+    )?;
     for rendition in &manifest.renditions {
         let what = rendition.picture.map_or_else(|| "sound".into(), |p| format!("{}x{} at {:.2} fps", p.width, p.height, p.frame_rate));
         writeln!(

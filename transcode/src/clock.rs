@@ -3,6 +3,8 @@
 //! Transport streams restart their clock when recordings are joined, and hostile or broken files jump by hours. A jump
 //! beyond what the container may honestly do is closed: what follows is shifted to where the media had got to.
 
+use ffmpeg_next::Rational;
+
 use crate::cadence::VIDEO_TIMESCALE;
 
 /// A jump in a transport stream that counts as a break: the customary ten seconds.
@@ -41,6 +43,31 @@ impl Clock {
     }
 }
 
+/// What lies this far before the start, in ticks or samples, counts as lying there.
+pub const FAR_BEFORE: i64 = 3600 * VIDEO_TIMESCALE;
+
+/// Beyond this (some hundred thousand years of ticks) times are nonsense; sums of two stay within 64 bits.
+const FAR: i128 = 1 << 60;
+
+/// Stream time to 1/90000 s.
+pub fn ticks(time: i64, base: Rational) -> i64 {
+    rescale(time, base, VIDEO_TIMESCALE)
+}
+
+/// Stream time to `rate` units a second, rounded to the nearest.
+pub fn rescale(time: i64, base: Rational, rate: i64) -> i64 {
+    let scaled = i128::from(time) * i128::from(base.numerator()) * i128::from(rate);
+    let divisor = i128::from(base.denominator().max(1));
+    (scaled + divisor / 2).div_euclid(divisor).clamp(-FAR, FAR) as i64
+}
+
+/// 1/90000 s to stream time.
+pub fn untick(ticks: i64, base: Rational) -> i64 {
+    let scaled = i128::from(ticks) * i128::from(base.denominator());
+    let divisor = i128::from(VIDEO_TIMESCALE) * i128::from(base.numerator().max(1));
+    (scaled + divisor / 2).div_euclid(divisor).clamp(-FAR, FAR) as i64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +91,15 @@ mod tests {
         assert_eq!(clock.shift_at(5 * 60 * VIDEO_TIMESCALE, 3000), 0);
         let claimed = 39 * 3600 * VIDEO_TIMESCALE;
         assert_eq!(claimed + clock.shift_at(claimed, 3000), 5 * 60 * VIDEO_TIMESCALE + 3000);
+    }
+
+    #[test]
+    fn stream_times_become_ticks_and_back_without_drift() {
+        let base = Rational::new(1001, 30_000);
+        assert_eq!((ticks(1_000_000, base), untick(3_003_000_000, base)), (3_003_000_000, 1_000_000));
+        assert_eq!(rescale(1, Rational::new(1, 44_100), 48_000), 1);
+        assert_eq!(ticks(i64::MAX, Rational::new(1000, 1)), 1 << 60);
+        assert_eq!(ticks(5, Rational::new(1, 0)), 5 * VIDEO_TIMESCALE, "a container without a time base");
     }
 
     #[test]

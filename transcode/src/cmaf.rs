@@ -71,10 +71,13 @@ pub fn init(coding: &Coding, timescale: u32, delay: i64) -> Vec<u8> {
         false => full(b"smhd", 0, 0, |b| b.extend([0; 4])),
     };
     let here = full(b"url ", 0, 1, |_| {});
-    let dinf = boxed(b"dinf", &full(b"dref", 0, 0, |b| {
-        b.extend(1u32.to_be_bytes());
-        b.extend(here);
-    }));
+    let dinf = boxed(
+        b"dinf",
+        &full(b"dref", 0, 0, |b| {
+            b.extend(1u32.to_be_bytes());
+            b.extend(here);
+        }),
+    );
     let stsd = full(b"stsd", 0, 0, |b| {
         b.extend(1u32.to_be_bytes());
         b.extend(sample_entry(coding));
@@ -84,12 +87,15 @@ pub fn init(coding: &Coding, timescale: u32, delay: i64) -> Vec<u8> {
     let minf = boxed(b"minf", &[header, dinf, stbl].concat());
     let edts = match delay {
         0 => vec![],
-        delay => boxed(b"edts", &full(b"elst", 0, 0, |b| {
-            b.extend(1u32.to_be_bytes());
-            b.extend([0; 4]); // duration: all there is
-            b.extend((delay as u32).to_be_bytes());
-            b.extend(0x0001_0000u32.to_be_bytes());
-        })),
+        delay => boxed(
+            b"edts",
+            &full(b"elst", 0, 0, |b| {
+                b.extend(1u32.to_be_bytes());
+                b.extend([0; 4]); // duration: all there is
+                b.extend((delay as u32).to_be_bytes());
+                b.extend(0x0001_0000u32.to_be_bytes());
+            }),
+        ),
     };
     let trak = boxed(b"trak", &[tkhd, edts, boxed(b"mdia", &[mdhd, hdlr, minf].concat())].concat());
     let trex = full(b"trex", 0, 0, |b| {
@@ -175,9 +181,7 @@ pub fn segment_header(sequence: u32, start: i64, end: i64, delay: i64, samples: 
 
 const TRACK: u32 = 1;
 
-const IDENTITY: [u8; 36] = [
-    0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0,
-];
+const IDENTITY: [u8; 36] = [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0];
 
 fn sample_entry(coding: &Coding) -> Vec<u8> {
     let mut body = vec![0; 6];
@@ -290,13 +294,13 @@ mod tests {
 
     #[test]
     fn every_box_of_the_initialisation_segment_ends_where_its_parent_does() {
-        fn walk(mut bytes: &[u8], depth: usize) -> usize {
+        fn walk(mut bytes: &[u8]) -> usize {
             let mut boxes = 0;
             while !bytes.is_empty() {
                 let size = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
                 let kind: &[u8; 4] = bytes[4..8].try_into().unwrap();
                 if matches!(kind, b"moov" | b"trak" | b"mdia" | b"minf" | b"stbl" | b"dinf" | b"mvex" | b"edts") {
-                    boxes += walk(&bytes[8..size], depth + 1);
+                    boxes += walk(&bytes[8..size]);
                 }
                 boxes += 1;
                 bytes = &bytes[size..];
@@ -306,6 +310,6 @@ mod tests {
         let colour = Colour { matrix: 1, primaries: 1, transfer: 1 };
         let video = init(&Coding::Avc { width: 640, height: 360, record: vec![1; 30], colour }, 90_000, 6000);
         let audio = init(&Coding::Aac { config: vec![0x11, 0x90], sample_rate: 48_000, channels: 2, bitrate: 128_000 }, 48_000, 0);
-        assert_eq!((walk(&video, 0), walk(&audio, 0)), (22, 20));
+        assert_eq!((walk(&video), walk(&audio)), (22, 20));
     }
 }

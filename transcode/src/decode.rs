@@ -1,10 +1,10 @@
 //! Decoders: opening them under limits and feeding them packet by packet. Damaged packets are counted, not fatal.
 
-use ffmpeg_next as ffmpeg;
 use ffmpeg::codec::{self, decoder, threading};
 use ffmpeg::format::stream::Stream;
 use ffmpeg::util::frame::Frame;
 use ffmpeg::{Packet, ffi};
+use ffmpeg_next as ffmpeg;
 
 use crate::budget::MAX_PIXELS;
 use crate::error::TranscodeError;

@@ -29,15 +29,9 @@ pub enum TranscodeError {
     #[error("the samples are encrypted")]
     EncryptedMedia,
     #[error("{doing}")]
-    Io {
-        doing: &'static str,
-        source: io::Error,
-    },
+    Io { doing: &'static str, source: io::Error },
     #[error("{doing}: {source}")]
-    Library {
-        doing: &'static str,
-        source: ffmpeg::Error,
-    },
+    Library { doing: &'static str, source: ffmpeg::Error },
 }
 
 impl TranscodeError {
@@ -64,13 +58,18 @@ impl TranscodeError {
     pub fn sentence(&self) -> String {
         match self {
             Self::EmptyFile => "this file is empty; please upload it again".into(),
-            Self::UnsupportedContainer => "this is not a kind of video or sound file that can be used here; please export it as MP4 (H.264 and AAC) and upload that".into(),
+            Self::UnsupportedContainer => {
+                "this is not a kind of video or sound file that can be used here; please export it as MP4 (H.264 and AAC) and upload that"
+                    .into()
+            }
             Self::NoMediaStreams => "there is no picture and no sound in this file; please check the export and upload it again".into(),
             Self::TooManyStreams { streams } => format!(
                 "this file has {streams} tracks, more than the {} that are accepted; please export it with one picture and one sound track",
                 crate::budget::MAX_STREAMS
             ),
-            Self::MediaUnreadable { .. } => "this file is damaged or incomplete and nothing in it can be played; please export it again and upload the new file".into(),
+            Self::MediaUnreadable { .. } => {
+                "this file is damaged or incomplete and nothing in it can be played; please export it again and upload the new file".into()
+            }
             Self::MediaTruncated { read, listed } => format!(
                 "only about {} % of this file is there, the rest was cut off; please upload the whole file",
                 read * 100 / (*listed).max(1)
@@ -78,13 +77,12 @@ impl TranscodeError {
             Self::VideoTooLarge { width, height } => format!(
                 "the picture is {width} × {height} pixels, larger than can be used here; please export it in 4K (3840 × 2160) or smaller"
             ),
-            Self::TooLong => format!(
-                "this recording is longer than {} hours; please split it into shorter parts",
-                crate::budget::MAX_SECONDS / 3600
-            ),
-            Self::CodecUnsupported { codec } => format!(
-                "this file is coded as “{codec}”, which cannot be played here; please export it as MP4 (H.264 and AAC)"
-            ),
+            Self::TooLong => {
+                format!("this recording is longer than {} hours; please split it into shorter parts", crate::budget::MAX_SECONDS / 3600)
+            }
+            Self::CodecUnsupported { codec } => {
+                format!("this file is coded as “{codec}”, which cannot be played here; please export it as MP4 (H.264 and AAC)")
+            }
             Self::EncryptedMedia => "this file is copy-protected (encrypted); please upload an unprotected copy".into(),
             Self::Io { .. } | Self::Library { .. } => "the server could not finish this conversion; it will be tried again".into(),
         }

@@ -31,8 +31,7 @@ impl Rung {
 
 /// Landscape boxes of the standard rungs with the rate cap of a full box at up to 30 frames per second. The caps are
 /// those the measurements against ffmpeg use (docs/decisions), so that rates can be compared.
-const BOXES: [(u32, u32, u32); 4] =
-    [(1920, 1080, 5_000_000), (1280, 720, 2_800_000), (854, 480, 1_400_000), (640, 360, 800_000)];
+const BOXES: [(u32, u32, u32); 4] = [(1920, 1080, 5_000_000), (1280, 720, 2_800_000), (854, 480, 1_400_000), (640, 360, 800_000)];
 
 /// Above this many decoded pixels per frame every rung is capped at 30 frames per second: decoding 4K at 60 alone
 /// costs more than encoding the whole ladder.

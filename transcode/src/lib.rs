@@ -27,6 +27,7 @@ mod manifest;
 mod open;
 mod package;
 mod picture;
+mod placing;
 mod playlist;
 mod poster;
 mod probe;

@@ -52,16 +52,16 @@ struct State<'a, I, E> {
 
 /// Runs until every station is done or one fails. `hands` threads work, the caller's among them; `tick` is called on
 /// the caller's thread between items.
-pub fn run<I: Send, E: Send>(
-    posts: Vec<Post<'_, I, E>>,
-    order: Vec<usize>,
-    hands: usize,
-    tick: &mut dyn FnMut(),
-) -> Result<(), E> {
+pub fn run<I: Send, E: Send>(posts: Vec<Post<'_, I, E>>, order: Vec<usize>, hands: usize, tick: &mut dyn FnMut()) -> Result<(), E> {
     let slots = posts
         .into_iter()
-        .map(|Post { station, source, feeds, room }| {
-            Slot { station: Some(station), source, feeds, room, tray: VecDeque::new(), done: false }
+        .map(|Post { station, source, feeds, room }| Slot {
+            station: Some(station),
+            source,
+            feeds,
+            room,
+            tray: VecDeque::new(),
+            done: false,
         })
         .collect();
     let state = Mutex::new(State { slots, order, failed: None });

@@ -85,7 +85,9 @@ impl Notice {
     /// One plain sentence for the teacher.
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::SoundUnsupported => "the sound of this video is coded in a way that cannot be played here, so it is silent; export it with AAC sound to have it heard",
+            Self::SoundUnsupported => {
+                "the sound of this video is coded in a way that cannot be played here, so it is silent; export it with AAC sound to have it heard"
+            }
             Self::PartlyDamaged => "parts of this file are damaged; they were left out",
             Self::EndsEarly => "this file ends earlier than it says; please check whether the end is missing",
         }

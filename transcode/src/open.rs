@@ -6,9 +6,9 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Once;
 
-use ffmpeg_next as ffmpeg;
 use ffmpeg::format::context::Input;
 use ffmpeg::{Dictionary, ffi};
+use ffmpeg_next as ffmpeg;
 
 use crate::budget::MAX_STREAMS;
 use crate::error::{Doing, TranscodeError};
@@ -117,7 +117,9 @@ mod tests {
         let lists = [
             format!("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n{url}\n#EXT-X-ENDLIST\n"),
             format!("ffconcat version 1.0\nfile '{url}'\n"),
-            format!("<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\"><Period><BaseURL>{url}</BaseURL></Period></MPD>"),
+            format!(
+                "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\"><Period><BaseURL>{url}</BaseURL></Period></MPD>"
+            ),
             "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nc=IN IP4 127.0.0.1\r\nm=video 9 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n".to_owned(),
         ];
         for list in &lists {

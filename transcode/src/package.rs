@@ -10,9 +10,10 @@ use crate::error::{Doing, TranscodeError};
 use crate::ladder::{self, Rung};
 use crate::line::{self, Post};
 use crate::manifest::{MADE_BY, Manifest, Notice, PictureSize, Rendition};
+use crate::placing::Tally;
 use crate::playlist::{self, AudioEntry, Rates, VideoEntry};
 use crate::probe::{self, Probe};
-use crate::source::{Reading, Source, Tally, Trays};
+use crate::source::{Reading, Source, Trays};
 use crate::stations::{RungStation, SOUND, SoundStation};
 use crate::track::Track;
 use crate::upright::Upright;
@@ -52,12 +53,7 @@ const SOUND_WAITING: usize = 128;
 ///
 /// # Errors
 /// See [`TranscodeError`]. Files may be left in `out`; without a manifest they mean nothing.
-pub fn transcode(
-    input: &Path,
-    out: &Path,
-    options: &Options,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<Manifest, TranscodeError> {
+pub fn transcode(input: &Path, out: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Manifest, TranscodeError> {
     let probe = probe::probe(input)?;
     fs::create_dir_all(out).doing("make the output folder")?;
     let segment = i64::from(options.segment_ms.clamp(1000, 10_000)) * VIDEO_TIMESCALE / 1000;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ffmpeg_next as ffmpeg;
 use ffmpeg::{ffi, frame};
+use ffmpeg_next as ffmpeg;
 
 /// A picture that several renditions read at the same time.
 #[derive(Clone)]

@@ -117,8 +117,8 @@ pub fn master(videos: &[VideoEntry], audio: Option<&AudioEntry>) -> String {
         } else {
             let _ = writeln!(
                 text,
-                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"{}\",LANGUAGE=\"{}\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"{}/{MEDIA}\"",
-                "Sound", audio.language, audio.name
+                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Sound\",LANGUAGE=\"{}\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"{}/{MEDIA}\"",
+                audio.language, audio.name
             );
         }
     }
@@ -194,7 +194,12 @@ mod tests {
     }
 
     fn audio() -> AudioEntry {
-        AudioEntry { name: "audio".into(), codec: "mp4a.40.2".into(), language: "und".into(), rates: Rates { peak: 130_000, average: 128_000 } }
+        AudioEntry {
+            name: "audio".into(),
+            codec: "mp4a.40.2".into(),
+            language: "und".into(),
+            rates: Rates { peak: 130_000, average: 128_000 },
+        }
     }
 
     #[test]

@@ -126,7 +126,7 @@ mod tests {
         }
         let stride = picture.stride(0);
         for (i, pixel) in picture.data_mut(0).iter_mut().enumerate() {
-            let dark = (i / stride / 16 + i % stride / 16) % 2 == 0;
+            let dark = (i / stride / 16 + i % stride / 16).is_multiple_of(2);
             *pixel = if dark { 16 } else { 16 + contrast };
         }
         picture

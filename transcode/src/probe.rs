@@ -4,11 +4,11 @@
 use std::ffi::CStr;
 use std::path::Path;
 
-use ffmpeg_next as ffmpeg;
 use ffmpeg::format::context::Input;
 use ffmpeg::format::stream::{Disposition, Stream};
 use ffmpeg::util::frame;
 use ffmpeg::{Discard, Packet, ffi, media};
+use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TranscodeError;
@@ -174,9 +174,7 @@ fn video_info(stream: &Stream, picture: &frame::Video) -> Result<VideoInfo, Tran
     decode::check_size(width, height)?;
     // SAFETY: picture and stream are alive; the guess only reads both. The frame pointer is declared mutable but is not
     // written to.
-    let sar = unsafe {
-        ffi::av_guess_sample_aspect_ratio(std::ptr::null_mut(), stream.as_ptr().cast_mut(), picture.as_ptr().cast_mut())
-    };
+    let sar = unsafe { ffi::av_guess_sample_aspect_ratio(std::ptr::null_mut(), stream.as_ptr().cast_mut(), picture.as_ptr().cast_mut()) };
     let turn = display_matrix(stream).map(|matrix| Turn::from_matrix(&matrix)).unwrap_or_default();
     let (display_width, display_height) = ladder::display_size(width, height, (sar.num, sar.den), turn.transpose);
     // SAFETY: reads plain fields of the stream's parameters, which live as long as the stream.
@@ -213,7 +211,14 @@ fn audio_info(stream: &Stream) -> AudioInfo {
         let parameters = &*(*stream.as_ptr()).codecpar;
         (parameters.ch_layout.nb_channels.max(0) as u32, parameters.sample_rate.max(0) as u32)
     };
-    AudioInfo { index: stream.index(), codec: decode::codec_name(stream), channels, sample_rate, language: language(stream), listed: listed(stream) }
+    AudioInfo {
+        index: stream.index(),
+        codec: decode::codec_name(stream),
+        channels,
+        sample_rate,
+        language: language(stream),
+        listed: listed(stream),
+    }
 }
 
 /// Streams of a kind, the most fitting first: marked as default, with packets, in the order of the file.

@@ -1,8 +1,8 @@
 //! Scaling and conversion to what the encoder takes: 8-bit 4:2:0, limited range, the rung's size. Owns libswscale.
 
-use ffmpeg_next as ffmpeg;
 use ffmpeg::format::Pixel;
 use ffmpeg::{ffi, frame};
+use ffmpeg_next as ffmpeg;
 
 use crate::error::{Doing, TranscodeError};
 use crate::picture::{known_format, pixel_format};
@@ -34,7 +34,11 @@ impl Colour {
         let assumed = if picture.height() >= 720 || matrix == 0 { BT709 } else { BT601_625 };
         let or = |value: u8, other: u8| if value == UNKNOWN || value == 0 { other } else { value };
         // Transfer 6 (BT.601) is the same curve as BT.709's and the only one with a name for standard definition.
-        Self { matrix: or(matrix, assumed), primaries: or(primaries, assumed), transfer: or(transfer, if assumed == BT709 { BT709 } else { 6 }) }
+        Self {
+            matrix: or(matrix, assumed),
+            primaries: or(primaries, assumed),
+            transfer: or(transfer, if assumed == BT709 { BT709 } else { 6 }),
+        }
     }
 }
 
@@ -123,16 +127,7 @@ impl Scaler {
             // sws numbers its matrices as ISO/IEC 23091-2 does and falls back to BT.601 for what it does not know.
             let matrix = ffi::sws_getCoefficients(i32::from(Colour::of(picture).matrix));
             let already_full = is_full_range_by_name(picture);
-            ffi::sws_setColorspaceDetails(
-                self.context,
-                matrix,
-                i32::from(full_range || already_full),
-                matrix,
-                0,
-                0,
-                1 << 16,
-                1 << 16,
-            );
+            ffi::sws_setColorspaceDetails(self.context, matrix, i32::from(full_range || already_full), matrix, 0, 0, 1 << 16, 1 << 16);
         }
         Ok(())
     }

@@ -25,8 +25,7 @@ pub fn is_media(head: &[u8]) -> bool {
 
 /// True when the bytes begin like ISO base media (MP4, M4A, MOV, 3GP and their fragments).
 pub fn is_mp4(head: &[u8]) -> bool {
-    const FIRST: [&[u8]; 10] =
-        [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof", b"sidx"];
+    const FIRST: [&[u8]; 10] = [b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof", b"sidx"];
     head.get(4..8).is_some_and(|kind| FIRST.contains(&kind))
 }
 

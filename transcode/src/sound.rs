@@ -1,9 +1,9 @@
 //! Sound as it comes out of the decoder, made uniform: 48 kHz, stereo, without gaps, aligned with the presentation's
 //! clock. Owns libswresample. Encoding is aac.rs.
 
-use ffmpeg_next as ffmpeg;
 use ffmpeg::util::frame::Frame;
 use ffmpeg::{Error, ffi};
+use ffmpeg_next as ffmpeg;
 
 use crate::error::{Doing, TranscodeError};
 
@@ -196,8 +196,7 @@ impl Resampler {
 
     fn takes(&self, format: &Format) -> bool {
         let Format { sample_format, channels, mask, rate, samples: _ } = format;
-        (self.format.sample_format, self.format.channels, self.format.mask, self.format.rate)
-            == (*sample_format, *channels, *mask, *rate)
+        (self.format.sample_format, self.format.channels, self.format.mask, self.format.rate) == (*sample_format, *channels, *mask, *rate)
     }
 
     fn convert(&mut self, frame: &Frame) -> Result<(Vec<f32>, Vec<f32>), TranscodeError> {

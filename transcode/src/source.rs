@@ -5,20 +5,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ffmpeg_next as ffmpeg;
 use ffmpeg::codec::decoder;
 use ffmpeg::format::context::Input;
-use ffmpeg::util::frame::Frame;
-use ffmpeg::{Discard, Packet, Rational, ffi, frame};
+use ffmpeg::{Discard, Packet, Rational, ffi};
+use ffmpeg_next as ffmpeg;
 
 use crate::budget::MAX_SECONDS;
-use crate::cadence::{Cadence, Slot, Thinner, VIDEO_TIMESCALE};
+use crate::cadence::VIDEO_TIMESCALE;
 use crate::captions::Captions;
-use crate::clock::Clock;
+use crate::clock::{Clock, FAR_BEFORE, rescale, ticks, untick};
 use crate::error::TranscodeError;
 use crate::ladder::Rung;
 use crate::line::{Flow, Station};
-use crate::picture::{Picture, same_pixels};
+use crate::placing::{Placing, Tally};
 use crate::poster::Picker;
 use crate::probe::{Probe, VideoInfo};
 use crate::sound::{Pcm, RATE, Sound};
@@ -29,37 +28,11 @@ use crate::{decode, open};
 /// Damaged places in a row that the demuxer may stumble over before the file counts as ended.
 const STUMBLES: u32 = 1000;
 
-/// A container is believed that its last picture stands this long: ten minutes, in ticks.
-const LONGEST_PICTURE: i64 = 600 * VIDEO_TIMESCALE;
-
 /// Where the source hands its items.
 #[derive(Debug, Clone, Copy)]
 pub struct Trays {
     pub picture: Option<usize>,
     pub sound: Option<usize>,
-}
-
-/// What was found while reading; final when the source is done.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Tally {
-    pub video_packets: u64,
-    pub audio_packets: u64,
-    /// Pictures that came out of the decoder.
-    pub pictures: u64,
-    /// Of these, within the frame-rate cap: what would be encoded if nothing were held.
-    pub within_cap: u64,
-    /// Left out because they equal their predecessor.
-    pub held: u64,
-    /// Damaged places, as the decoders and the demuxer count them.
-    pub damaged: u64,
-    /// Length of the presentation in ticks of 1/90000 s.
-    pub duration: i64,
-    /// The same of the pictures alone.
-    pub seen: i64,
-    /// Pictures within the cap in the second that has most of them.
-    pub busiest: u64,
-    /// Samples of sound decoded, before padding.
-    pub sound: u64,
 }
 
 /// The reading end of the line.
@@ -71,6 +44,7 @@ pub struct Source {
     audio: Option<AudioIn>,
     captions: Captions,
     trays: Trays,
+    /// Final when the source is done.
     pub tally: Tally,
     stumbles: u32,
     /// Frames decoded so far, for whoever shows progress.
@@ -84,24 +58,6 @@ struct VideoIn {
     decoder: decoder::Video,
     upright: Upright,
     out: Placing,
-}
-
-/// Everything that decides when an upright picture is shown.
-struct Placing {
-    thinner: Thinner,
-    cadence: Cadence,
-    hold_repeats: bool,
-    last: Option<(u64, Arc<frame::Video>)>,
-    /// Times of the first and the last picture.
-    first: Option<i64>,
-    latest: i64,
-    /// Decoding time of the first packet, and where the last one ends.
-    decoding: Option<(i64, i64)>,
-    /// The second that is being counted, and its pictures so far.
-    second: (i64, u64),
-    /// Duration of a picture when nothing says it: of the nominal rate.
-    nominal: i64,
-    poster: Picker,
 }
 
 struct AudioIn {
@@ -121,7 +77,14 @@ pub struct Reading {
 
 impl Source {
     /// Opens the file again, from its start, for the streams that the probe chose.
-    pub fn open(path: &Path, probe: &Probe, top: Option<&Rung>, reading: Reading, trays: Trays, done: Arc<AtomicU64>) -> Result<Self, TranscodeError> {
+    pub fn open(
+        path: &Path,
+        probe: &Probe,
+        top: Option<&Rung>,
+        reading: Reading,
+        trays: Trays,
+        done: Arc<AtomicU64>,
+    ) -> Result<Self, TranscodeError> {
         let mut input = open::open(path)?;
         // SAFETY: reads a constant field of the demuxer.
         let restarts = unsafe { (*(*input.as_ptr()).iformat).flags & ffi::AVFMT_TS_DISCONT != 0 };
@@ -203,7 +166,7 @@ impl Source {
             let tray = self.trays.sound;
             let mut emit = |pcm| hand_on.extend(tray.map(|tray| (tray, Item::Sound(pcm))));
             let damaged = decode::feed(decoder, packet, &mut |frame| {
-                let at = best_time(&frame).map(|pts| rescale(pts, *base, RATE).max(-FAR_BEFORE));
+                let at = frame.timestamp().or(frame.pts()).map(|pts| rescale(pts, *base, RATE).max(-FAR_BEFORE));
                 if at.is_some_and(|at| at > MAX_SECONDS * RATE) || sound.written as i64 > MAX_SECONDS * RATE {
                     return Err(TranscodeError::TooLong);
                 }
@@ -286,18 +249,7 @@ impl VideoIn {
             base: stream.time_base(),
             decoder: decode::open_video(&stream, reading.decoder_threads)?,
             upright: Upright::new(info, top.width, top.height),
-            out: Placing {
-                thinner: Thinner::new(top.max_fps),
-                cadence: Cadence::new(reading.segment),
-                hold_repeats: reading.hold_repeats,
-                last: None,
-                first: None,
-                latest: 0,
-                decoding: None,
-                second: (0, 0),
-                nominal: (VIDEO_TIMESCALE as f64 / info.fps) as i64,
-                poster: Picker::new(info.display_width, info.display_height, claimed),
-            },
+            out: Placing::new(info, top, reading.segment, reading.hold_repeats, claimed),
         })
     }
 }
@@ -307,113 +259,4 @@ impl AudioIn {
         let stream = input.stream(index).ok_or(TranscodeError::NoMediaStreams)?;
         Ok(Self { index, base: stream.time_base(), decoder: decode::open_audio(&stream)?, sound: Sound::default() })
     }
-}
-
-impl Placing {
-    /// Gives a decoded picture its time in ticks, and refuses what is beyond the budget.
-    fn dated(&mut self, frame: Frame, base: Rational) -> Result<frame::Video, TranscodeError> {
-        let pts = best_time(&frame).map_or(self.latest + self.nominal, |pts| ticks(pts, base)).max(-FAR_BEFORE);
-        if pts > MAX_SECONDS * VIDEO_TIMESCALE {
-            return Err(TranscodeError::TooLong);
-        }
-        self.first = Some(self.first.map_or(pts, |first| first.min(pts)));
-        self.latest = self.latest.max(pts);
-        let mut picture = frame::Video::from(frame);
-        decode::check_size(picture.width(), picture.height())?;
-        picture.set_pts(Some(pts));
-        Ok(picture)
-    }
-
-    /// Notes when a packet is to be decoded and how long that lasts.
-    fn packet(&mut self, dts: i64, duration: i64) {
-        let dts = dts.max(-FAR_BEFORE);
-        let end = dts.saturating_add(duration.max(0));
-        self.decoding = Some(self.decoding.map_or((dts, end), |(first, known)| (first, known.max(end))));
-    }
-
-    /// Where the last picture ends: as the track says (`track`, when nothing of it is missing), or its packets, or the
-    /// nominal rate. A packet's own duration is that of its place in decoding order, so only the end of all of them
-    /// counts; some containers give durations of a millisecond, and some of hours.
-    fn end(&self, track: Option<i64>) -> i64 {
-        let Some(first) = self.first else { return 0 };
-        let decoded = self.decoding.map(|(start, end)| end + (first - start));
-        let credible = |end: &i64| (self.nominal / 2..=LONGEST_PICTURE).contains(&(end - self.latest));
-        track.filter(credible).or(decoded.filter(credible)).unwrap_or(self.latest + self.nominal)
-    }
-
-    fn place(&mut self, picture: frame::Video, tally: &mut Tally, emit: &mut dyn FnMut(Picture)) -> Result<(), TranscodeError> {
-        let pts = picture.pts().unwrap_or(self.latest);
-        if !self.thinner.keeps(pts, false) {
-            return Ok(());
-        }
-        tally.within_cap += 1;
-        self.count(pts, tally);
-        let repeats = self.hold_repeats && self.last.as_ref().is_some_and(|(_, last)| same_pixels(last, &picture));
-        self.repeat_before(pts, emit);
-        if self.poster.wants(pts) && !repeats {
-            self.poster.offer(pts, &picture)?;
-        }
-        // The slot is decided before the picture replaces its predecessor, whose content it may share.
-        match self.cadence.place(pts, repeats) {
-            Slot::Skip => tally.held += u64::from(repeats),
-            Slot::Show { pts, cut } => {
-                if !repeats {
-                    let content = self.last.as_ref().map_or(0, |(content, _)| content + 1);
-                    self.last = Some((content, Arc::new(picture)));
-                }
-                self.show(pts, cut, emit);
-            }
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, pts: i64, tally: &mut Tally) {
-        let second = pts.div_euclid(VIDEO_TIMESCALE);
-        self.second = (second, if self.second.0 == second { self.second.1 + 1 } else { 1 });
-        tally.busiest = tally.busiest.max(self.second.1);
-    }
-
-    fn repeat_before(&mut self, pts: i64, emit: &mut dyn FnMut(Picture)) {
-        while let Some((pts, cut)) = self.cadence.repeat_before(pts) {
-            self.show(pts, cut, emit);
-        }
-    }
-
-    fn hold_until(&mut self, end: i64, emit: &mut dyn FnMut(Picture)) {
-        self.repeat_before(end, emit);
-    }
-
-    fn show(&self, pts: i64, cut: bool, emit: &mut dyn FnMut(Picture)) {
-        if let Some((content, frame)) = &self.last {
-            emit(Picture { frame: frame.clone(), content: *content, pts, cut });
-        }
-    }
-}
-
-fn best_time(frame: &Frame) -> Option<i64> {
-    frame.timestamp().or(frame.pts())
-}
-
-/// What lies this far before the start, in ticks or samples, counts as lying there.
-const FAR_BEFORE: i64 = 3600 * VIDEO_TIMESCALE;
-
-/// Beyond this (some hundred thousand years of ticks) times are nonsense; sums of two stay within 64 bits.
-const FAR: i128 = 1 << 60;
-
-/// Stream time to 1/90000 s.
-fn ticks(time: i64, base: Rational) -> i64 {
-    rescale(time, base, VIDEO_TIMESCALE)
-}
-
-fn rescale(time: i64, base: Rational, rate: i64) -> i64 {
-    let scaled = i128::from(time) * i128::from(base.numerator()) * i128::from(rate);
-    let divisor = i128::from(base.denominator().max(1));
-    (scaled + divisor / 2).div_euclid(divisor).clamp(-FAR, FAR) as i64
-}
-
-/// 1/90000 s to stream time.
-fn untick(ticks: i64, base: Rational) -> i64 {
-    let scaled = i128::from(ticks) * i128::from(base.denominator());
-    let divisor = i128::from(VIDEO_TIMESCALE) * i128::from(base.numerator().max(1));
-    (scaled + divisor / 2).div_euclid(divisor).clamp(-FAR, FAR) as i64
 }

@@ -93,12 +93,8 @@ impl RungStation {
         }
         let encoder = x264::Encoder::open(&self.rung, self.fps, self.colour)?;
         self.codec = encoder.parameters.codec();
-        let coding = Coding::Avc {
-            width: self.rung.width,
-            height: self.rung.height,
-            record: encoder.parameters.record(),
-            colour: self.colour,
-        };
+        let coding =
+            Coding::Avc { width: self.rung.width, height: self.rung.height, record: encoder.parameters.record(), colour: self.colour };
         self.track = Some(Track::create(&self.out, &self.rung.name(), coding, VIDEO_TIMESCALE as u32)?);
         self.encoder = Some(encoder);
         Ok(())

@@ -29,7 +29,9 @@ pub fn register(runner: &mut Runner) {
 
 async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Failure> {
     let asset_id = job.asset_id;
-    let Some(source) = sqlx::query_scalar!("select source_sha256 from assets where id = $1", asset_id.0).fetch_optional(&ctx.env.db).await? else {
+    let Some(source) =
+        sqlx::query_scalar!("select source_sha256 from assets where id = $1", asset_id.0).fetch_optional(&ctx.env.db).await?
+    else {
         return ctx.skip("its asset is gone").await;
     };
     let dir = ctx.env.scratch("transcode")?;
@@ -62,6 +64,8 @@ async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Failure>
     )
     .execute(done.conn())
     .await?;
+    // The first bytes cannot tell a film from a container that holds nothing but sound; now it is known.
+    sqlx::query!("update assets set kind = 'audio' where id = $1 and $2", asset_id.0, manifest.width.is_none()).execute(done.conn()).await?;
     done.commit(Event::Transcoded { asset_id }).await
 }
 

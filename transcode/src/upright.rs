@@ -1,9 +1,9 @@
 //! Makes decoded pictures ready to be scaled: deinterlaced, tone-mapped to standard range, turned upright, through
 //! libavfilter. Most sources need none of it and pass untouched.
 
-use ffmpeg_next as ffmpeg;
 use ffmpeg::util::frame::Frame;
 use ffmpeg::{filter, frame};
+use ffmpeg_next as ffmpeg;
 
 use crate::cadence::VIDEO_TIMESCALE;
 use crate::error::{Doing, TranscodeError};
@@ -94,10 +94,7 @@ fn build(chain: &str, picture: &frame::Video) -> Result<filter::Graph, ffmpeg::E
     Ok(graph)
 }
 
-fn drain(
-    graph: &mut filter::Graph,
-    each: &mut dyn FnMut(frame::Video) -> Result<(), TranscodeError>,
-) -> Result<(), TranscodeError> {
+fn drain(graph: &mut filter::Graph, each: &mut dyn FnMut(frame::Video) -> Result<(), TranscodeError>) -> Result<(), TranscodeError> {
     let mut context = graph.get("out").ok_or(ffmpeg::Error::FilterNotFound).doing("filter a picture")?;
     let mut sink = context.sink();
     let base = sink.time_base();

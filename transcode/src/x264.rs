@@ -1,9 +1,9 @@
 //! The H.264 encoder of one rendition. Owns its settings; knows nothing of segments but where an IDR must stand.
 
-use ffmpeg_next as ffmpeg;
 use ffmpeg::codec::{self, encoder};
 use ffmpeg::format::Pixel;
 use ffmpeg::{Dictionary, Packet, Rational, ffi, frame, picture};
+use ffmpeg_next as ffmpeg;
 
 use crate::avc::Parameters;
 use crate::cadence::VIDEO_TIMESCALE;
@@ -61,7 +61,11 @@ impl Encoder {
         // SAFETY: an opened encoder with a global header holds `extradata_size` bytes of it.
         let header = unsafe {
             let context = &*inner.as_ptr();
-            if context.extradata.is_null() { &[] } else { std::slice::from_raw_parts(context.extradata, context.extradata_size.max(0) as usize) }
+            if context.extradata.is_null() {
+                &[]
+            } else {
+                std::slice::from_raw_parts(context.extradata, context.extradata_size.max(0) as usize)
+            }
         };
         let parameters = Parameters::from_header(header).ok_or(ffmpeg::Error::InvalidData).doing("read the encoder's parameter sets")?;
         Ok(Self { inner, parameters })

@@ -55,7 +55,8 @@ async fn the_package_is_stored_under_a_fresh_prefix_and_one_row_makes_it_real() 
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny.mp4");
     let manifest = transcode::transcode(&tiny, &made, &Options::default(), &mut |_| {}).unwrap();
     fs::write(dir.path().join("answer"), serde_json::json!({ "result": manifest }).to_string() + "\n").unwrap();
-    let script = format!("cmp source {} && cp -r {} package && cat {}", tiny.display(), made.display(), dir.path().join("answer").display());
+    let script =
+        format!("cmp source {} && cp -r {} package && cat {}", tiny.display(), made.display(), dir.path().join("answer").display());
     let env = with_program(&test.env, dir.path(), &script);
 
     let mut prefixes = vec![];

@@ -109,13 +109,16 @@ impl<J: Job> From<J> for AnyJob {
 }
 
 /// Writes the job in the caller's transaction; the bell rings when that commits, and never if it does not.
+///
+/// A job of the same dedupe key that waits already is the same work, but it must not run before the caller's
+/// transaction is there to be seen: the update that changes nothing holds its row, and claims skip held rows.
 pub async fn enqueue(conn: &mut PgConnection, job: impl Into<AnyJob>, cause: &Cause) -> Result<()> {
     let job = job.into();
     sqlx::query!(
         "with written as (
            insert into jobs (id, kind, stage, payload, asset_id, dedupe_key, request_id, max_failures)
            values ($1, $2, $3, $4, $5, $6, $7, $8)
-           on conflict (dedupe_key) where state = 'queued' do nothing
+           on conflict (dedupe_key) where state = 'queued' do update set run_at = least(jobs.run_at, now())
            returning stage)
          select pg_notify('learnhub_jobs', stage) from written",
         JobId::new().0,

@@ -40,7 +40,10 @@ async fn text_comes_in_pages() {
     let world = World::new().await;
     let document = world.document(world.published).await;
     let first = world.ask(&world.learner, "GET", &format!("/assets/{document}/chunks?limit=2"), Value::Null).await.body;
-    assert_eq!(first["items"][1], json!({"ordinal": 1, "text": "text", "heading_path": ["Leases"], "locator": {"type": "page", "page": 2, "start": 0, "end": 4}}));
+    assert_eq!(
+        first["items"][1],
+        json!({"ordinal": 1, "text": "text", "heading_path": ["Leases"], "locator": {"type": "page", "page": 2, "start": 0, "end": 4}})
+    );
     let cursor = first["next_cursor"].as_str().unwrap();
     let second = world.ask(&world.learner, "GET", &format!("/assets/{document}/chunks?limit=2&cursor={cursor}"), Value::Null).await.body;
     assert_eq!((second["items"].as_array().unwrap().len(), &second["next_cursor"]), (1, &Value::Null));
@@ -59,7 +62,10 @@ async fn an_asset_says_why_it_failed_and_is_tried_again() {
     assert_eq!(shown["failure"], json!({"code": "pdf_broken", "reason": "broken", "stage": "extract", "attempt": 1}));
     assert_eq!(shown["stages"][0]["state"], "dead");
     let again = world.ask(&world.owner, "POST", &format!("{path}/retry"), Value::Null).await;
-    assert_eq!((again.status, &again.body["state"], &again.body["stages"][0]["state"]), (StatusCode::ACCEPTED, &"processing".into(), &"queued".into()));
+    assert_eq!(
+        (again.status, &again.body["state"], &again.body["stages"][0]["state"]),
+        (StatusCode::ACCEPTED, &"processing".into(), &"queued".into())
+    );
     assert_eq!(again.body["failure"], Value::Null);
 }
 
@@ -76,7 +82,10 @@ async fn a_failure_without_a_job_is_taken_up_from_the_start() {
 async fn an_asset_is_followed_until_it_is_published() {
     let world = World::new().await;
     let asset = world.test.asset(&world.owner, world.published, "notes.md", b"# Notes").await;
-    let request = Request::get(format!("/assets/{asset}/progress")).header(header::AUTHORIZATION, world.test.bearer(&world.owner)).body(Body::empty()).unwrap();
+    let request = Request::get(format!("/assets/{asset}/progress"))
+        .header(header::AUTHORIZATION, world.test.bearer(&world.owner))
+        .body(Body::empty())
+        .unwrap();
     let answer = world.app.clone().oneshot(request).await.unwrap();
     assert_eq!(answer.headers()[header::CONTENT_TYPE], "text/event-stream");
     let mut stream = answer.into_body().into_data_stream();

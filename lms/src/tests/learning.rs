@@ -26,7 +26,9 @@ async fn a_course_is_made_edited_by_version_and_published() {
     assert_eq!((missing.status, &missing.body["code"]), (StatusCode::PRECONDITION_REQUIRED, &"if_match_required".into()));
     let wrong = edit("", "*".into()).await;
     assert_eq!((wrong.status, &wrong.body["errors"][0]["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &"/title".into()));
-    let smuggled = world.ask_with(&world.owner, "PATCH", &path, json!({"state": "published", "owner_id": world.rival.account_id}), &[("if-match", "*")]).await;
+    let smuggled = world
+        .ask_with(&world.owner, "PATCH", &path, json!({"state": "published", "owner_id": world.rival.account_id}), &[("if-match", "*")])
+        .await;
     assert_eq!(smuggled.status, StatusCode::UNPROCESSABLE_ENTITY, "fields that are not for editing are refused");
 
     assert_eq!(world.ask(&world.owner, "POST", &format!("{path}/publish"), Value::Null).await.body["state"], "published");
@@ -40,7 +42,8 @@ async fn a_course_is_made_edited_by_version_and_published() {
 async fn of_edits_from_one_version_one_wins() {
     let world = World::new().await;
     let path = format!("/courses/{}", world.published);
-    let edits = (0..10).map(|n| world.ask_with(&world.owner, "PATCH", &path, json!({"title": format!("edition {n}")}), &[("if-match", "\"1\"")]));
+    let edits =
+        (0..10).map(|n| world.ask_with(&world.owner, "PATCH", &path, json!({"title": format!("edition {n}")}), &[("if-match", "\"1\"")]));
     let mut edits = edits.collect::<Vec<_>>();
     let mut won = 0;
     for answer in futures::future::join_all(edits.drain(..)).await {
@@ -62,7 +65,8 @@ async fn a_lesson_shows_assets_of_its_own_course_in_order() {
     let pointers: Vec<_> = wrong.body["errors"].as_array().unwrap().iter().map(|fault| fault["pointer"].as_str().unwrap()).collect();
     assert_eq!(pointers, ["/asset_ids/1", "/asset_ids/2", "/asset_ids/3"]);
 
-    let of = |body: &Value| -> Vec<String> { body.as_array().unwrap().iter().map(|asset| asset["id"].as_str().unwrap().to_owned()).collect() };
+    let of =
+        |body: &Value| -> Vec<String> { body.as_array().unwrap().iter().map(|asset| asset["id"].as_str().unwrap().to_owned()).collect() };
     let course = format!("/courses/{}", world.published);
     let seen = world.ask(&world.learner, "GET", &course, Value::Null).await.body;
     assert_eq!(of(&seen["modules"][0]["lessons"][0]["assets"]), [second.to_string(), first.to_string()]);
@@ -75,7 +79,10 @@ async fn a_lesson_shows_assets_of_its_own_course_in_order() {
     assert_eq!(of(&edited["modules"][0]["lessons"][0]["assets"]).len(), 2);
     assert_eq!(of(&edited["materials"]).len(), 2, "the video and its captions are loose now");
     assert_eq!(edited["modules"][0]["lessons"][0]["assets"][1]["stages"][0]["stage"], "extract");
-    assert_eq!(of(&world.ask(&world.learner, "GET", &course, Value::Null).await.body["modules"][0]["lessons"][0]["assets"]), [first.to_string()]);
+    assert_eq!(
+        of(&world.ask(&world.learner, "GET", &course, Value::Null).await.body["modules"][0]["lessons"][0]["assets"]),
+        [first.to_string()]
+    );
 }
 
 #[tokio::test]
@@ -128,9 +135,15 @@ async fn a_completion_waits_for_another_one_of_the_same_learner() {
     let module = world.module(world.published).await;
     let (first, last) = (world.lesson(module, &[]).await, world.lesson(module, &[]).await);
     let mut other = world.test.env.db.begin().await.unwrap();
-    sqlx::query("insert into lesson_completions (enrollment_id, lesson_id) select id, $1 from enrollments").bind(first.0).execute(&mut *other).await.unwrap();
+    sqlx::query("insert into lesson_completions (enrollment_id, lesson_id) select id, $1 from enrollments")
+        .bind(first.0)
+        .execute(&mut *other)
+        .await
+        .unwrap();
     let (app, bearer) = (world.app.clone(), world.test.bearer(&world.learner));
-    let request = tokio::spawn(async move { send(&app, "POST", &format!("/lessons/{last}/completion"), Value::Null, &[("authorization", &bearer)]).await });
+    let request = tokio::spawn(async move {
+        send(&app, "POST", &format!("/lessons/{last}/completion"), Value::Null, &[("authorization", &bearer)]).await
+    });
     world
         .test
         .until("the request waits, or has not waited", async || {

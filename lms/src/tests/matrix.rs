@@ -134,8 +134,16 @@ async fn lists_hold_only_what_one_may_see() {
     let world = World::new().await;
     let (open, _) = world.failed(world.published).await;
     world.failed(world.draft).await;
-    let ids = |answer: super::Answer| -> BTreeSet<String> { answer.body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect() };
-    for (who, courses, jobs) in [(&world.outsider, 1, None), (&world.learner, 1, None), (&world.rival, 1, Some(0)), (&world.owner, 2, Some(2)), (&world.admin, 2, Some(2))] {
+    let ids = |answer: super::Answer| -> BTreeSet<String> {
+        answer.body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    };
+    for (who, courses, jobs) in [
+        (&world.outsider, 1, None),
+        (&world.learner, 1, None),
+        (&world.rival, 1, Some(0)),
+        (&world.owner, 2, Some(2)),
+        (&world.admin, 2, Some(2)),
+    ] {
         assert_eq!(ids(world.ask(who, "GET", "/courses", Value::Null).await).len(), courses);
         if let Some(jobs) = jobs {
             assert_eq!(ids(world.ask(who, "GET", "/jobs?state=dead", Value::Null).await).len(), jobs);

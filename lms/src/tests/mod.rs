@@ -79,7 +79,8 @@ impl World {
     }
 
     async fn lesson(&self, module: ModuleId, assets: &[AssetId]) -> LessonId {
-        let answer = self.ask(&self.owner, "POST", &format!("/modules/{module}/lessons"), json!({"title": "A lesson", "asset_ids": assets})).await;
+        let answer =
+            self.ask(&self.owner, "POST", &format!("/modules/{module}/lessons"), json!({"title": "A lesson", "asset_ids": assets})).await;
         answer.body["id"].as_str().unwrap().parse().unwrap()
     }
 

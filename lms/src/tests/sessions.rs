@@ -53,7 +53,10 @@ async fn an_account_signs_in_and_sees_itself() {
     let bearer = format!("Bearer {}", session.body["access_token"].as_str().unwrap());
     let me = send(&world.app, "GET", "/me", Value::Null, &[("authorization", &bearer)]).await;
     assert_eq!(me.body, made.body["account"]);
-    let stored: String = sqlx::query_scalar("select password_hash from accounts where email = 'ada@example.org'").fetch_one(&world.test.env.db).await.unwrap();
+    let stored: String = sqlx::query_scalar("select password_hash from accounts where email = 'ada@example.org'")
+        .fetch_one(&world.test.env.db)
+        .await
+        .unwrap();
     assert!(stored.starts_with("$argon2id$"));
 }
 
@@ -91,7 +94,8 @@ async fn a_password_cannot_be_guessed_for_ever_and_nobody_else_is_locked_out() {
     let session = sign_in(&world, "ada@example.org").await;
     for account in ["ada@example.org", "nobody@example.org"] {
         let guesses = (0..15).map(|n| send(&world.app, "POST", "/auth/login", json!({"email": account, "password": n.to_string()}), &[]));
-        let refused: Vec<Answer> = futures::future::join_all(guesses).await.into_iter().filter(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS).collect();
+        let refused: Vec<Answer> =
+            futures::future::join_all(guesses).await.into_iter().filter(|answer| answer.status == StatusCode::TOO_MANY_REQUESTS).collect();
         assert_eq!(refused.len(), 5, "{account}");
         assert!(refused[0].headers.contains_key(header::RETRY_AFTER));
     }
@@ -193,8 +197,18 @@ async fn forged_and_expired_access_tokens_are_refused() {
         good.replace('.', ""),
         String::new(),
     ];
-    for header in [r#"{"alg":"none"}"#, r#"{"alg":"None","typ":"JWT"}"#, r#"{"alg":"nOnE"}"#, r#"{"alg":"HS512"}"#, r#"{"alg":"RS256"}"#, r#"{"alg":"HS256","kid":"../../dev/null"}"#,
-        r#"{"alg":"HS256","jku":"https://evil.example/keys"}"#, r#"{"alg":"HS256","alg":"none"}"#, "{}", ""] {
+    for header in [
+        r#"{"alg":"none"}"#,
+        r#"{"alg":"None","typ":"JWT"}"#,
+        r#"{"alg":"nOnE"}"#,
+        r#"{"alg":"HS512"}"#,
+        r#"{"alg":"RS256"}"#,
+        r#"{"alg":"HS256","kid":"../../dev/null"}"#,
+        r#"{"alg":"HS256","jku":"https://evil.example/keys"}"#,
+        r#"{"alg":"HS256","alg":"none"}"#,
+        "{}",
+        "",
+    ] {
         forged.push(format!("{}.{}.", b64(header), parts[1]));
         forged.push(format!("{}.{as_admin}.{}", b64(header), parts[2]));
     }
