@@ -40,7 +40,10 @@ pub async fn run(env: Env, stop: CancellationToken) {
                 }
             }
             let files = sweep_scratch(&env.config.paths.scratch)?;
-            let tokens = sqlx::query!("delete from refresh_tokens where expires_at < now() - interval '1 day'").execute(&env.db).await?.rows_affected();
+            let tokens = sqlx::query!("delete from refresh_tokens where expires_at < now() - interval '1 day'")
+                .execute(&env.db)
+                .await?
+                .rows_affected();
             if !objects.is_empty() || files > 0 || tokens > 0 {
                 info!("swept {} orphaned objects, {files} scratch files, {tokens} expired refresh tokens", objects.len());
             }
@@ -71,7 +74,8 @@ pub async fn orphans(env: &Env) -> Result<Vec<Key>> {
     .context("read what objects rows refer to")?
     .into_iter()
     .collect();
-    let running = sqlx::query!("select id, attempt from jobs where state = 'running'").fetch_all(&env.db).await.context("read what runs")?;
+    let running =
+        sqlx::query!("select id, attempt from jobs where state = 'running'").fetch_all(&env.db).await.context("read what runs")?;
     live.extend(running.into_iter().map(|job| format!("{}.{}", job.id, job.attempt)));
     let owned = |key: &Key| {
         let attempt = key.as_str().split('/').nth(2).unwrap_or_default();

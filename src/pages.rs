@@ -38,7 +38,9 @@ async fn serve(method: Method, uri: Uri) -> Response {
         return ApiError::not_found().into_response();
     }
     match Built::get("index.html") {
-        Some(page) => ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], page.data).into_response(),
+        Some(page) => {
+            ([(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")], page.data).into_response()
+        }
         None => (StatusCode::SERVICE_UNAVAILABLE, "the pages were not built into this program: run `make build`").into_response(),
     }
 }

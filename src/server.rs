@@ -55,7 +55,11 @@ pub async fn run(config: Config, plan: Plan) -> Result<()> {
     telemetry::collect_metrics();
     // Taken before anything is opened: an address that is in use should cost nothing.
     let listener = match &plan.serve {
-        Some((_, address)) => Some(tokio::net::TcpListener::bind(address).await.with_context(|| format!("listen on {address}: set http.listen or --listen to a free address"))?),
+        Some((_, address)) => Some(
+            tokio::net::TcpListener::bind(address)
+                .await
+                .with_context(|| format!("listen on {address}: set http.listen or --listen to a free address"))?,
+        ),
         None => None,
     };
     let world = World::open(config, plan.claim).await?;
@@ -133,7 +137,8 @@ pub fn app(env: &Env, parts: &[Part], searcher: Arc<Searcher>) -> Router {
         .and(NotForContentType::const_new("application/octet-stream"))
         .and(NotForContentType::const_new("application/pdf"))
         .and(NotForContentType::SSE);
-    let mut app = Router::new().nest("/api/v1", api.route("/openapi.json", get(|| async move { Json(description) })).fallback(|| async { ApiError::not_found() }));
+    let mut app = Router::new()
+        .nest("/api/v1", api.route("/openapi.json", get(|| async move { Json(description) })).fallback(|| async { ApiError::not_found() }));
     if parts.contains(&Part::Api) {
         app = app.merge(media::router());
     }
@@ -143,7 +148,9 @@ pub fn app(env: &Env, parts: &[Part], searcher: Arc<Searcher>) -> Router {
     app.route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .method_not_allowed_fallback(|| async { ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method") })
+        .method_not_allowed_fallback(|| async {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method")
+        })
         .layer(DefaultBodyLimit::max(1 << 20))
         .layer(CompressionLayer::new().compress_when(compress))
         .layer(CatchPanicLayer::custom(|_| ApiError::from(anyhow::anyhow!("a handler panicked")).into_response()))
@@ -222,7 +229,8 @@ async fn metrics(State(env): State<Env>) -> Response {
         for state in ["queued", "running", "dead", "parked"] {
             let found = depths.iter().find(|row| row.stage == stage.as_str() && row.state == state);
             metrics::gauge!("learnhub_jobs", "stage" => stage.as_str(), "state" => state).set(found.map_or(0.0, |row| row.count as f64));
-            metrics::gauge!("learnhub_oldest_job_seconds", "stage" => stage.as_str(), "state" => state).set(found.and_then(|row| row.oldest).unwrap_or(0.0));
+            metrics::gauge!("learnhub_oldest_job_seconds", "stage" => stage.as_str(), "state" => state)
+                .set(found.and_then(|row| row.oldest).unwrap_or(0.0));
         }
     }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::render_metrics()).into_response()
@@ -232,10 +240,12 @@ async fn metrics(State(env): State<Env>) -> Response {
 async fn count(request: axum::extract::Request, next: middleware::Next) -> Response {
     let begun = std::time::Instant::now();
     let method = request.method().as_str().to_owned();
-    let route = request.extensions().get::<axum::extract::MatchedPath>().map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
+    let route =
+        request.extensions().get::<axum::extract::MatchedPath>().map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
     let response = next.run(request).await;
     let status = response.status().as_u16().to_string();
-    metrics::histogram!("learnhub_http_request_seconds", "method" => method, "route" => route, "status" => status).record(begun.elapsed().as_secs_f64());
+    metrics::histogram!("learnhub_http_request_seconds", "method" => method, "route" => route, "status" => status)
+        .record(begun.elapsed().as_secs_f64());
     response
 }
 

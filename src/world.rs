@@ -43,7 +43,8 @@ impl World {
     /// Opens the world of this configuration.
     pub async fn open(config: Config, claim: Claim) -> Result<Self> {
         let data = config.paths.data.clone();
-        fs::create_dir_all(&data).with_context(|| format!("create the data folder {}: set data.dir to a folder you may write to", data.display()))?;
+        fs::create_dir_all(&data)
+            .with_context(|| format!("create the data folder {}: set data.dir to a folder you may write to", data.display()))?;
         let secret = secret(&config)?;
         let mut no_vectors = None;
         let (postgres, lock, options) = if config.database.url.is_empty() {
@@ -120,12 +121,17 @@ fn secret(config: &Config) -> Result<Vec<u8>> {
         return Ok(config.security.secret.as_bytes().to_vec());
     }
     let path = config.paths.data.join("secret");
-    if let Ok(secret) = fs::read(&path) && secret.len() >= 32 {
+    if let Ok(secret) = fs::read(&path)
+        && secret.len() >= 32
+    {
         return Ok(secret);
     }
     let mut fresh = [0; 32];
     File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut fresh)).context("draw a secret")?;
-    let mut file = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).tempfile_in(&config.paths.data).context("write the secret")?;
+    let mut file = tempfile::Builder::new()
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .tempfile_in(&config.paths.data)
+        .context("write the secret")?;
     file.write_all(&fresh).context("write the secret")?;
     // Two first starts at once: the one that renames first wins, the other reads what is there.
     match file.persist_noclobber(&path) {
@@ -147,7 +153,13 @@ impl Lock {
     /// Takes the folder, or says which process has it.
     pub fn take(data: &Path) -> Result<Result<Self, String>> {
         let path = data.join("learnhub.pid");
-        let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path).with_context(|| format!("open {}", path.display()))?;
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .with_context(|| format!("open {}", path.display()))?;
         // SAFETY: the descriptor is open for the length of the call.
         if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
             let mut pid = String::new();

@@ -63,7 +63,7 @@ pub async fn verify(db: &PgPool, bytes: Vec<u8>) -> Result<Verdict> {
     })
 }
 
-/// The verdict on a file, for the command line. Fails when the file cannot be read or has more than [`MAX_BYTES`].
+/// The verdict on a file, for the command line. Fails when the file cannot be read or has more than 5 MB.
 pub async fn verify_file(env: &Env, path: &Path) -> Result<Verdict> {
     let size = tokio::fs::metadata(path).await.with_context(|| format!("read {}", path.display()))?.len();
     if size > MAX_BYTES as u64 {

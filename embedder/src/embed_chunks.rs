@@ -110,7 +110,10 @@ mod tests {
         let mut runner = Runner::new(test.env.clone());
         register(&mut runner, embedder);
         runner.drain().await.unwrap();
-        sqlx::query_as("select state, failure_code from jobs where kind = 'EmbedChunks' order by id desc limit 1").fetch_one(&mut *conn).await.unwrap()
+        sqlx::query_as("select state, failure_code from jobs where kind = 'EmbedChunks' order by id desc limit 1")
+            .fetch_one(&mut *conn)
+            .await
+            .unwrap()
     }
 
     async fn count(test: &TestEnv, what: &str) -> i64 {
@@ -142,7 +145,7 @@ mod tests {
     async fn a_second_start_finds_the_table_as_it_is() {
         let (test, _) = world(true).await;
         schema::ensure(&mut test.owner().await).await.unwrap().expect("pgvector");
-        assert!(schema::present(&mut *test.env.db.acquire().await.unwrap()).await.unwrap());
+        assert!(schema::present(&mut test.env.db.acquire().await.unwrap()).await.unwrap());
     }
 
     #[tokio::test]

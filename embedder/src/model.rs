@@ -146,8 +146,7 @@ impl Embedder {
         }
         let count = std::thread::available_parallelism().map_or(1, |cores| cores.get()).min(4);
         let files = Files::read(&self.folder)?;
-        let sessions: Vec<_> =
-            (0..count).map(|_| files.session(&self.environment).map(Mutex::new)).collect::<Result<_>>()?;
+        let sessions: Vec<_> = (0..count).map(|_| files.session(&self.environment).map(Mutex::new)).collect::<Result<_>>()?;
         Ok(self.documents.get_or_init(|| sessions))
     }
 
@@ -262,7 +261,8 @@ mod tests {
     }
 
     fn texts() -> Vec<String> {
-        let words = ["a", "gradient", "descends", "the", "surface", "of", "its", "loss", "until", "it", "rests", "chlorophyll", "mitosis", "1789"];
+        let words =
+            ["a", "gradient", "descends", "the", "surface", "of", "its", "loss", "until", "it", "rests", "chlorophyll", "mitosis", "1789"];
         (0..40).map(|n| (0..1 + n * 9).map(|i| words[(i * 7 + n * 3) % words.len()]).collect::<Vec<_>>().join(" ")).collect()
     }
 

@@ -51,8 +51,10 @@ pub async fn present(conn: &mut PgConnection) -> Result<bool> {
 
 /// Installs the extension if the server offers it and says what is wrong otherwise.
 async fn extension(conn: &mut PgConnection) -> Result<Option<Unavailable>> {
-    let installed: Option<String> =
-        sqlx::query_scalar("select extversion from pg_extension where extname = 'vector'").fetch_optional(&mut *conn).await.context("look for pgvector")?;
+    let installed: Option<String> = sqlx::query_scalar("select extversion from pg_extension where extname = 'vector'")
+        .fetch_optional(&mut *conn)
+        .await
+        .context("look for pgvector")?;
     let version = match installed {
         Some(version) => version,
         None => {

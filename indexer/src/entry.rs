@@ -38,14 +38,11 @@ pub(crate) async fn read(conn: &mut PgConnection, asset: AssetId) -> Result<Opti
     .await
     .context("read asset for the index")?;
     let Some(row) = row else { return Ok(None) };
-    let chunks = sqlx::query_as!(
-        Chunk,
-        "select id, heading_path, text, locator from chunks where asset_id = $1 order by ordinal",
-        asset.0,
-    )
-    .fetch_all(conn)
-    .await
-    .context("read chunks for the index")?;
+    let chunks =
+        sqlx::query_as!(Chunk, "select id, heading_path, text, locator from chunks where asset_id = $1 order by ordinal", asset.0,)
+            .fetch_all(conn)
+            .await
+            .context("read chunks for the index")?;
     Ok(Some(Entry {
         asset_id: asset,
         course_id: CourseId(row.course_id),

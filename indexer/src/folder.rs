@@ -203,7 +203,8 @@ mod tests {
         writer.commit().unwrap();
         drop(writer);
         open(dir.path()).expect("it is well");
-        let file = fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.path()).find(|p| p.extension().is_some_and(|e| e == "idx")).unwrap();
+        let file =
+            fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.path()).find(|p| p.extension().is_some_and(|e| e == "idx")).unwrap();
         let mut bytes = fs::read(&file).unwrap();
         bytes[0] ^= 0xff;
         fs::write(&file, bytes).unwrap();

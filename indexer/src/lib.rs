@@ -32,7 +32,7 @@ use kernel::jobs::{self, Runner};
 use kernel::pipeline::UpdateIndex;
 
 pub use cli::{Rebuilt, rebuild, status};
-pub use question::{MAX_WORDS, Question, TooLong};
+pub use question::{MAX_WORDS, Question, TooLong, Unfinished};
 pub use reader::{Reader, Status, Trouble};
 pub use schema::VERSION;
 pub use search::{Found, LexicalHit, Scope};

@@ -27,11 +27,7 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) fn of(asset_id: AssetId, entry: Option<&Entry>) -> Self {
-        Self {
-            asset_id,
-            chunks: entry.map(|entry| entry.chunks.len() as i32),
-            processing: entry.is_some_and(|entry| entry.processing),
-        }
+        Self { asset_id, chunks: entry.map(|entry| entry.chunks.len() as i32), processing: entry.is_some_and(|entry| entry.processing) }
     }
 }
 
@@ -67,8 +63,7 @@ pub(crate) async fn forget(conn: &mut PgConnection, marks: &[Mark]) -> Result<()
 
 /// Writes down what the index holds now, and tells who waits for it: an asset in processing may be complete.
 pub(crate) async fn record(conn: &mut PgConnection, held: &[Held], cause: &Cause) -> Result<()> {
-    let (present, counts): (Vec<_>, Vec<_>) =
-        held.iter().filter_map(|held| Some((held.asset_id.0, held.chunks?))).unzip();
+    let (present, counts): (Vec<_>, Vec<_>) = held.iter().filter_map(|held| Some((held.asset_id.0, held.chunks?))).unzip();
     let absent: Vec<_> = held.iter().filter(|held| held.chunks.is_none()).map(|held| held.asset_id.0).collect();
     sqlx::query!(
         "insert into index_state (asset_id, chunks, indexed_at)

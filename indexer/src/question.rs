@@ -19,12 +19,22 @@ pub struct TooLong {
 /// A question, ready to be asked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Question {
-    /// Stems, each once, in the order in which they were typed; those of phrases are not among them.
+    /// Stems, each once, in the order in which they were typed; those of phrases are not among them. Function words
+    /// are left out, unless there is nothing else: they stand in every text, and would find it.
     pub words: Vec<String>,
     /// Stems that must stand together in this order.
     pub phrases: Vec<Vec<String>>,
-    /// The last word as typed, in lower case, while it may still be growing.
-    pub unfinished: Option<String>,
+    /// The last word, while it may still be growing.
+    pub unfinished: Option<Unfinished>,
+}
+
+/// A word that has only been begun, perhaps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unfinished {
+    /// As typed, in lower case.
+    pub typed: String,
+    /// What it is if nothing follows.
+    pub stem: String,
 }
 
 impl Question {
@@ -56,6 +66,9 @@ impl Question {
                 }
             }
         }
+        if !question.phrases.is_empty() || question.words.iter().any(|stem| tells(stem)) {
+            question.words.retain(|stem| tells(stem));
+        }
         question.unfinished = unfinished(parts.last().copied().unwrap_or_default());
         Ok(question)
     }
@@ -65,17 +78,33 @@ impl Question {
         self.words.is_empty() && self.phrases.is_empty()
     }
 
-    /// Every stem of the question: what a snippet highlights.
-    pub fn stems(&self) -> HashSet<&str> {
-        self.words.iter().chain(self.phrases.iter().flatten()).map(String::as_str).collect()
+    /// Whether a word of a text, by its stem, is one that was asked for: what is highlighted.
+    pub fn seeks(&self, stem: &str) -> bool {
+        let in_phrase = || self.phrases.iter().flatten().any(|word| word == stem) && tells(stem);
+        let grown = || self.unfinished.as_ref().is_some_and(|word| stem.starts_with(&word.typed));
+        self.words.iter().any(|word| word == stem) || in_phrase() || grown()
     }
 }
 
+/// Words that stand in nearly every sentence, as stems.
+const FUNCTION_WORDS: &[&str] = &[
+    "a", "about", "all", "also", "an", "and", "ani", "are", "as", "at", "be", "becaus", "been", "but", "by", "can", "could", "did", "do",
+    "doe", "for", "from", "had", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its", "me", "my", "no", "not", "of", "on",
+    "one", "or", "our", "shall", "should", "so", "some", "such", "tell", "than", "that", "the", "their", "them", "then", "there", "these",
+    "they", "this", "those", "to", "us", "was", "we", "were", "what", "when", "where", "which", "who", "whi", "whose", "will", "with",
+    "would", "you", "your",
+];
+
+fn tells(stem: &str) -> bool {
+    !FUNCTION_WORDS.contains(&stem)
+}
+
 /// The last word, if nothing follows it and it is long enough to mean something.
-fn unfinished(text: &str) -> Option<String> {
+fn unfinished(text: &str) -> Option<Unfinished> {
     let last = words(text).pop()?;
     let typed = text[last.start..].to_lowercase();
-    (last.end == text.len() && typed.chars().count() >= 3).then_some(typed)
+    let growing = last.end == text.len() && typed.chars().count() >= 3 && tells(&last.stem);
+    growing.then_some(Unfinished { typed, stem: last.stem })
 }
 
 #[cfg(test)]
@@ -95,7 +124,7 @@ mod tests {
     fn quotation_marks_make_a_phrase_and_a_lonely_one_does_not() {
         let question = parse("what is \"gradient descent\" for ");
         assert_eq!(question.phrases, [["gradient", "descent"]]);
-        assert_eq!(question.words, ["what", "is", "for"]);
+        assert!(question.words.is_empty(), "function words add nothing to a phrase");
         assert_eq!(parse("12\" vinyl ").words, ["12", "vinyl"]);
         assert_eq!(parse("say “hello world” ").phrases, [["hello", "world"]]);
         assert!(parse("\"\" \"!\"").is_empty());
@@ -121,10 +150,28 @@ mod tests {
     }
 
     #[test]
+    fn function_words_count_only_when_there_is_nothing_else() {
+        assert_eq!(parse("What is the learning rate? ").words, ["learn", "rate"]);
+        assert_eq!(parse("to be or not to be").words, ["to", "be", "or", "not"]);
+    }
+
+    #[test]
+    fn what_was_asked_for_is_known_again() {
+        let question = parse("\"the light reactions\" of photosyn");
+        for (stem, sought) in [("light", true), ("reaction", true), ("photosynthesi", true), ("the", false), ("of", false), ("dark", false)]
+        {
+            assert_eq!(question.seeks(stem), sought, "{stem}");
+        }
+        assert!(!Question::default().seeks("x"));
+    }
+
+    #[test]
     fn the_last_word_may_still_be_growing() {
-        assert_eq!(parse("the Photosyn").unfinished.as_deref(), Some("photosyn"));
-        assert_eq!(parse("the photosyn ").unfinished, None);
-        assert_eq!(parse("to be").unfinished, None);
-        assert_eq!(parse("\"light reactions\"").unfinished, None);
+        let typed = |text| parse(text).unfinished.map(|word| word.typed);
+        assert_eq!(typed("the Photosyn").as_deref(), Some("photosyn"));
+        assert_eq!(typed("the photosyn "), None);
+        assert_eq!(typed("so it is in the"), None);
+        assert_eq!(typed("ab"), None);
+        assert_eq!(typed("\"light reactions\""), None);
     }
 }

@@ -22,7 +22,12 @@ pub struct Rebuilt {
 
 /// Reads every asset, writes a new index in a fresh folder, swaps, and then forgets the marks that were there before
 /// reading began.
-pub(crate) async fn rebuild(env: &Env, exclusive: &mut Exclusive<'_>, cause: &Cause, report: &mut (dyn FnMut(u64, u64) + Send)) -> Result<Rebuilt> {
+pub(crate) async fn rebuild(
+    env: &Env,
+    exclusive: &mut Exclusive<'_>,
+    cause: &Cause,
+    report: &mut (dyn FnMut(u64, u64) + Send),
+) -> Result<Rebuilt> {
     exclusive.root.sweep().context("remove abandoned indexes")?;
     let (seen, total) = {
         let mut conn = env.db.acquire().await?;

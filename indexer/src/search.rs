@@ -58,14 +58,11 @@ pub(crate) fn search(searcher: &Searcher, fields: &Fields, question: &Question, 
     }
     let asked = asked(searcher, fields, question, &visible)?;
     let statistics = visible.statistics(searcher, fields, &asked)?;
-    let query = BooleanQuery::new(vec![
-        (Occur::Must, Box::new(ConstScoreQuery::new(Box::new(filter), 0.0))),
-        (Occur::Must, Box::new(asked)),
-    ]);
+    let query =
+        BooleanQuery::new(vec![(Occur::Must, Box::new(ConstScoreQuery::new(Box::new(filter), 0.0))), (Occur::Must, Box::new(asked))]);
     // sorting by more than the score also keeps tantivy from block-WAND, which is several times slower than scoring
     // everything for the top 100 of a whole question
-    let best = TopDocs::with_limit(depth)
-        .order_by((SortBySimilarityScore, (SortByStaticFastValue::<u64>::for_field(TIE), Order::Asc)));
+    let best = TopDocs::with_limit(depth).order_by((SortBySimilarityScore, (SortByStaticFastValue::<u64>::for_field(TIE), Order::Asc)));
     let (best, matching) = searcher.search_with_statistics_provider(&query, &(best, Count), &statistics)?;
     let hits = best
         .into_iter()
@@ -91,8 +88,7 @@ fn filter(fields: &Fields, scope: Scope<'_>) -> BooleanQuery {
 fn asked(searcher: &Searcher, fields: &Fields, question: &Question, visible: &Visible) -> tantivy::Result<BooleanQuery> {
     let mut words: Vec<Box<dyn Query>> = question.words.iter().map(|stem| anywhere(fields, std::slice::from_ref(stem))).collect();
     words.extend(guesses(searcher, fields, question, visible)?);
-    let mut clauses: Vec<(Occur, Box<dyn Query>)> =
-        question.phrases.iter().map(|phrase| (Occur::Must, anywhere(fields, phrase))).collect();
+    let mut clauses: Vec<(Occur, Box<dyn Query>)> = question.phrases.iter().map(|phrase| (Occur::Must, anywhere(fields, phrase))).collect();
     if !words.is_empty() {
         let needed = if clauses.is_empty() { Occur::Must } else { Occur::Should };
         clauses.push((needed, Box::new(BooleanQuery::union(words))));
@@ -115,17 +111,17 @@ fn anywhere(fields: &Fields, stems: &[String]) -> Box<dyn Query> {
 
 /// While the last word is being typed it may be none yet: then what begins like it is looked for.
 fn guesses(searcher: &Searcher, fields: &Fields, question: &Question, visible: &Visible) -> tantivy::Result<Vec<Box<dyn Query>>> {
-    let (Some(prefix), Some(stem)) = (&question.unfinished, question.words.last()) else { return Ok(Vec::new()) };
+    let Some(word) = &question.unfinished else { return Ok(Vec::new()) };
     let prose = [fields.text, fields.heading, fields.title];
     for field in prose {
-        if visible.count(searcher, &Term::from_field_text(field, stem))? > 0 {
+        if visible.count(searcher, &Term::from_field_text(field, &word.stem))? > 0 {
             return Ok(Vec::new());
         }
     }
     let mut queries: Vec<Box<dyn Query>> = Vec::new();
     for field in prose {
-        for word in visible.completions(searcher, field, prefix, GUESSES)? {
-            let term = TermQuery::new(Term::from_field_text(field, &word), IndexRecordOption::WithFreqs);
+        for guess in visible.completions(searcher, field, &word.typed, GUESSES)? {
+            let term = TermQuery::new(Term::from_field_text(field, &guess), IndexRecordOption::WithFreqs);
             queries.push(Box::new(BoostQuery::new(Box::new(term), GUESS_BOOST)));
         }
     }

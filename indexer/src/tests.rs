@@ -108,13 +108,25 @@ fn nothing_outside_the_scope_is_found_or_counted() {
 #[test]
 fn scores_tell_nothing_of_what_is_hidden() {
     let visible: Vec<Entry> = (1..30)
-        .map(|n| entry(n, 1, &format!("Lesson {n} on rates"), &[&format!("gradient number {n} meets loss {}", n % 5), &format!("momentum {n} helps")]))
+        .map(|n| {
+            entry(
+                n,
+                1,
+                &format!("Lesson {n} on rates"),
+                &[&format!("gradient number {n} meets loss {}", n % 5), &format!("momentum {n} helps")],
+            )
+        })
         .collect();
-    let hidden: Vec<Entry> =
-        (100..140).map(|n| entry(n, 2, "rates rates", &[&format!("gradient gradient momentum loss {n}"), "confidential gradientish"])).collect();
+    let hidden: Vec<Entry> = (100..140)
+        .map(|n| entry(n, 2, "rates rates", &[&format!("gradient gradient momentum loss {n}"), "confidential gradientish"]))
+        .collect();
     let [here, there] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let alone = index(here.path(), &[&visible], &[]);
-    let crowded = index(there.path(), &[&hidden[..20], &visible[..10], &hidden[20..], &visible[10..]], &[entry(99, 1, "old gradient", &["gradient was here"])]);
+    let crowded = index(
+        there.path(),
+        &[&hidden[..20], &visible[..10], &hidden[20..], &visible[10..]],
+        &[entry(99, 1, "old gradient", &["gradient was here"])],
+    );
     for text in ["gradient", "momentum loss 3", "rates", "\"gradient number\"", "gradi", "confid", "lesson 7 gradient momentum"] {
         let (a, b) = (ask(&alone, text, &[1], &[]), ask(&crowded, text, &[1], &[]));
         assert_eq!(a.matching, b.matching, "{text}");
@@ -143,7 +155,8 @@ fn of_equal_documents_the_same_ones_are_taken_whatever_the_segments() {
 #[test]
 fn a_word_is_found_while_it_is_being_typed() {
     let dir = tempfile::tempdir().unwrap();
-    let reader = index(dir.path(), &[&[entry(1, 1, "Plants", &["photosynthesis makes sugar"]), entry(2, 2, "Light", &["photons fly"])]], &[]);
+    let reader =
+        index(dir.path(), &[&[entry(1, 1, "Plants", &["photosynthesis makes sugar"]), entry(2, 2, "Light", &["photons fly"])]], &[]);
     assert_eq!(assets(&ask(&reader, "photosyn", &[1], &[])), [1]);
     assert_eq!(assets(&ask(&reader, "sugar phot", &[1], &[])), [1]);
     assert!(ask(&reader, "photosyn ", &[1], &[]).hits.is_empty(), "a finished word is taken as it is");
@@ -154,7 +167,14 @@ fn a_word_is_found_while_it_is_being_typed() {
 fn whatever_is_typed_there_is_an_answer() {
     let dir = tempfile::tempdir().unwrap();
     let reader = index(dir.path(), &[&[entry(1, 1, "t", &["some text"])]], &[]);
-    let bombs = ["(".repeat(5000), "a* OR ".repeat(10_000), "\"".repeat(999), "text ".repeat(100_000), "\u{0}\u{202e}text".into(), "~^\\/:[]{}+-!&|?*\"".into()];
+    let bombs = [
+        "(".repeat(5000),
+        "a* OR ".repeat(10_000),
+        "\"".repeat(999),
+        "text ".repeat(100_000),
+        "\u{0}\u{202e}text".into(),
+        "~^\\/:[]{}+-!&|?*\"".into(),
+    ];
     for bomb in &bombs {
         ask(&reader, bomb, &[1], &[]);
     }
@@ -191,16 +211,18 @@ impl World {
         sqlx::query("update assets set kind = 'document' where id = $1").bind(asset.0).execute(&mut *tx).await.unwrap();
         sqlx::query("delete from chunks where asset_id = $1").bind(asset.0).execute(&mut *tx).await.unwrap();
         for (ordinal, text) in texts.iter().enumerate() {
-            sqlx::query("insert into chunks (id, asset_id, ordinal, text, locator, content_hash, tokens) values ($1, $2, $3, $4, $5, $6, 9)")
-                .bind(Uuid::new_v5(&asset.0, format!("{ordinal} {text}").as_bytes()))
-                .bind(asset.0)
-                .bind(ordinal as i32)
-                .bind(text)
-                .bind(serde_json::json!({"type": "section", "start": 0, "end": 9}))
-                .bind([0u8; 32].as_slice())
-                .execute(&mut *tx)
-                .await
-                .unwrap();
+            sqlx::query(
+                "insert into chunks (id, asset_id, ordinal, text, locator, content_hash, tokens) values ($1, $2, $3, $4, $5, $6, 9)",
+            )
+            .bind(Uuid::new_v5(&asset.0, format!("{ordinal} {text}").as_bytes()))
+            .bind(asset.0)
+            .bind(ordinal as i32)
+            .bind(text)
+            .bind(serde_json::json!({"type": "section", "start": 0, "end": 9}))
+            .bind([0u8; 32].as_slice())
+            .execute(&mut *tx)
+            .await
+            .unwrap();
         }
         index_marks::mark(&mut tx, asset).await.unwrap();
         tx.commit().await.unwrap();
@@ -249,7 +271,9 @@ async fn the_index_follows_the_rows() {
     assert_eq!((world.found("alpha "), world.found("beta ")), (0, 1));
     assert_eq!(world.reader.counts().unwrap()[&asset], 1);
 
-    world.state(asset, "update assets set state = 'failed', failure_code = 'x', failure_reason = 'x', failure_stage = 'x' where id = $1").await;
+    world
+        .state(asset, "update assets set state = 'failed', failure_code = 'x', failure_reason = 'x', failure_stage = 'x' where id = $1")
+        .await;
     world.update().await;
     assert_eq!((world.found("beta "), world.count("index_state").await), (0, 0));
 

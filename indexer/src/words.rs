@@ -2,9 +2,7 @@
 
 use std::sync::LazyLock;
 
-use tantivy::tokenizer::{
-    AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, TextAnalyzer, TokenStream,
-};
+use tantivy::tokenizer::{AsciiFoldingFilter, Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, TextAnalyzer, TokenStream};
 
 /// Name under which the analyser is registered with an index. Another name, another [`crate::VERSION`].
 pub(crate) const ANALYSER: &str = "learnhub_en";

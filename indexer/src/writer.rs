@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use kernel::env::Env;
 use kernel::leases::{self, Lease};
 use tantivy::IndexWriter;
+use tantivy::indexer::UserOperation;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
@@ -71,7 +72,9 @@ impl Writer {
         let lock = loop {
             match self.root.try_lock().with_context(|| format!("lock {}", self.root.path().display()))? {
                 Some(lock) => break lock,
-                None if Instant::now() > deadline => bail!("another process on this machine is writing the index in {}", self.root.path().display()),
+                None if Instant::now() > deadline => {
+                    bail!("another process on this machine is writing the index in {}", self.root.path().display())
+                }
                 None => tokio::time::sleep(LOOK_AGAIN).await,
             }
         };
@@ -146,6 +149,10 @@ impl Open {
 pub(crate) fn open_writer(index: &tantivy::Index) -> Result<IndexWriter> {
     let writer: IndexWriter = index.writer_with_num_threads(1, HEAP).context("open the writer of the index")?;
     writer.garbage_collect_files().wait().context("remove old files of the index")?;
+    // tantivy 0.27 numbers its operations from the last commit's own number on. A deletion with that number counts as
+    // done already in every segment which that commit deleted from, and a merge begun before the next commit (one that
+    // a killed process left undone) loses it: the deleted document lives for ever. An empty run uses the number up.
+    writer.run(std::iter::empty::<UserOperation>()).context("number the changes of the index")?;
     Ok(writer)
 }
 
@@ -156,4 +163,61 @@ pub(crate) fn put(writer: &IndexWriter, fields: &Fields, asset: kernel::id::Asse
         writer.add_document(document).context("add a document to the index")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::id::{AssetId, CourseId};
+    use tantivy::merge_policy::NoMergePolicy;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::entry::Chunk;
+    use crate::reader::Reader;
+
+    /// An asset with this many chunks.
+    fn entry(asset: u128, chunks: usize) -> Entry {
+        let chunk = || Chunk { id: Uuid::now_v7(), heading_path: vec![], text: "gradient descent".into(), locator: serde_json::json!({}) };
+        Entry {
+            asset_id: AssetId(Uuid::from_u128(asset)),
+            course_id: CourseId(Uuid::from_u128(1)),
+            kind: "document".into(),
+            title: "Lecture".into(),
+            processing: true,
+            chunks: (0..chunks).map(|_| chunk()).collect(),
+        }
+    }
+
+    #[test]
+    fn the_first_change_after_dying_before_a_merge_replaces_what_was_there() {
+        const FIRST: u128 = 100;
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::new(dir.path());
+        let folder = root.fresh().unwrap();
+        let (index, fields) = folder::create(&folder).unwrap();
+        let mut writer = open_writer(&index).unwrap();
+        // a merge is due and does not happen, as when the process is killed
+        writer.set_merge_policy(Box::new(NoMergePolicy));
+        let commit = |writer: &mut IndexWriter, entries: &[Entry]| {
+            for entry in entries {
+                put(writer, &fields, entry.asset_id, Some(entry)).unwrap();
+            }
+            writer.commit().unwrap();
+        };
+        for asset in 0..8 {
+            commit(&mut writer, &[entry(asset, 4)]);
+        }
+        // the last commit deletes from the segment that holds the old documents of the next change
+        commit(&mut writer, &[entry(FIRST, 0), entry(101, 0), entry(102, 0)]);
+        commit(&mut writer, &[entry(101, 4)]);
+        drop(writer);
+
+        let Open { mut writer, .. } = Open::at(&folder).unwrap();
+        commit(&mut writer, &[entry(FIRST, 4)]);
+        writer.wait_merging_threads().unwrap();
+        root.point_to(&folder).unwrap();
+        let reader = Reader::new(dir.path());
+        assert!(reader.status().unwrap().segments < 9, "the merge took place");
+        assert_eq!(reader.counts().unwrap()[&AssetId(Uuid::from_u128(FIRST))], 4);
+    }
 }

@@ -24,9 +24,7 @@ pub const CAPTIONS: &str = "captions.vtt";
 
 pub async fn extract_document(ctx: Ctx, job: ExtractDocument) -> Result<Done, Failure> {
     let asset_id = job.asset_id;
-    let found = sqlx::query!("select media_type, source_sha256 from assets where id = $1", asset_id.0)
-        .fetch_optional(&ctx.env.db)
-        .await?;
+    let found = sqlx::query!("select media_type, source_sha256 from assets where id = $1", asset_id.0).fetch_optional(&ctx.env.db).await?;
     let Some(asset) = found else { return ctx.skip("its asset is gone").await };
     let Some(format) = asset.media_type.as_deref().and_then(Format::of_media_type) else {
         return ctx.skip("its asset is no document").await;

@@ -120,13 +120,8 @@ async fn post(
     let Query(params) = params.map_err(|rejection| ApiError::bad_request("query_invalid", rejection.body_text()))?;
     let announced = announced_sha256(&headers)?;
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    let intent = Intent {
-        course_id,
-        owner_id: who.account_id,
-        file_name: params.file_name,
-        title: params.title,
-        captions_for: params.captions_for,
-    };
+    let intent =
+        Intent { course_id, owner_id: who.account_id, file_name: params.file_name, title: params.title, captions_for: params.captions_for };
     let received = upload::receive(&env, body.into_data_stream(), declared).await.map_err(answer)?;
     if announced.is_some_and(|sha256| sha256 != received.sha256) {
         return Err(answer(UploadError::ChecksumMismatch));
@@ -152,7 +147,9 @@ fn answer(error: UploadError) -> ApiError {
         UploadError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         UploadError::Incomplete | UploadError::Empty => StatusCode::BAD_REQUEST,
         UploadError::Stalled => StatusCode::REQUEST_TIMEOUT,
-        UploadError::ChecksumMismatch | UploadError::Name | UploadError::Title | UploadError::CaptionsFor => StatusCode::UNPROCESSABLE_ENTITY,
+        UploadError::ChecksumMismatch | UploadError::Name | UploadError::Title | UploadError::CaptionsFor => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         UploadError::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
         UploadError::Internal(_) => return internal(error),
     };

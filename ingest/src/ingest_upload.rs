@@ -4,11 +4,11 @@ use anyhow::Context;
 use futures::TryStreamExt;
 use kernel::env::Env;
 use kernel::id::AssetId;
+use kernel::index_marks;
 use kernel::jobs::{Ctx, Done, Failure};
 use kernel::media::Kind;
 use kernel::pipeline::{Event, IngestUpload};
 use kernel::store::Key;
-use kernel::index_marks;
 use sqlx::PgConnection;
 
 use crate::refusal::Refusal;

@@ -17,9 +17,10 @@ pub async fn publish_asset(ctx: Ctx, job: PublishAsset) -> Result<Done, Failure>
     if !is_complete(done.conn(), asset_id).await? || wants_vectors && !has_vectors(done.conn(), asset_id).await? {
         return done.commit_silent().await;
     }
-    let published = sqlx::query!("update assets set state = 'published', published_at = $2 where id = $1 and state = 'processing'", asset_id.0, now)
-        .execute(done.conn())
-        .await?;
+    let published =
+        sqlx::query!("update assets set state = 'published', published_at = $2 where id = $1 and state = 'processing'", asset_id.0, now)
+            .execute(done.conn())
+            .await?;
     if published.rows_affected() == 0 {
         return done.commit_silent().await;
     }

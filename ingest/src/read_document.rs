@@ -80,13 +80,7 @@ fn without_structure(request: Request) -> Request {
 /// Two children must fit into the time of one attempt.
 fn limits(pool: &Pool) -> Limits {
     let wall = Duration::from_secs_f64(pool.timeout_seconds as f64 * 0.48);
-    Limits {
-        memory_bytes: pool.memory_mb << 20,
-        cpu_seconds: wall.as_secs().max(1),
-        file_bytes: 64 << 20,
-        wall,
-        stall: STALL.min(wall),
-    }
+    Limits { memory_bytes: pool.memory_mb << 20, cpu_seconds: wall.as_secs().max(1), file_bytes: 64 << 20, wall, stall: STALL.min(wall) }
 }
 
 /// Whether the child died of this document: by its own fault, or for want of memory.
@@ -100,7 +94,8 @@ fn final_word(failure: Failure) -> Failure {
     if !is_limit && !is_death(&failure) {
         return failure;
     }
-    let refusal = Refusal::TooComplex(if is_limit { "it takes too long" } else { "our reader fails on it; export it again in another way" });
+    let refusal =
+        Refusal::TooComplex(if is_limit { "it takes too long" } else { "our reader fails on it; export it again in another way" });
     Failure { class: Class::Poison, code: refusal.code().into(), reason: refusal.to_string(), detail: Some(failure.to_string()) }
 }
 

@@ -208,8 +208,8 @@ fn markup(text: &str) -> Markup {
 /// Tags that browsers take as a sign of HTML (WHATWG MIME sniffing, section 7.1), and a few that word processors
 /// begin their clipboard fragments with.
 const FRAGMENT_TAGS: [&str; 28] = [
-    "title", "meta", "link", "script", "style", "base", "h1", "h2", "h3", "h4", "h5", "h6", "div", "p", "span", "table",
-    "ul", "ol", "dl", "a", "b", "br", "font", "iframe", "article", "section", "main", "header",
+    "title", "meta", "link", "script", "style", "base", "h1", "h2", "h3", "h4", "h5", "h6", "div", "p", "span", "table", "ul", "ol", "dl",
+    "a", "b", "br", "font", "iframe", "article", "section", "main", "header",
 ];
 
 /// Skips an XML declaration, comments and white space before the first real tag.

@@ -115,7 +115,9 @@ pub async fn run(
     unsafe {
         command.pre_exec(move || confine(&caps));
     }
-    let mut child = command.spawn().map_err(|error| Failure::transient("child_not_started", "something went wrong on our side; it is being tried again").with_detail(error.to_string()))?;
+    let mut child = command.spawn().map_err(|error| {
+        Failure::transient("child_not_started", "something went wrong on our side; it is being tried again").with_detail(error.to_string())
+    })?;
     let mut stdin = child.stdin.take().expect("stdin is piped");
     let stdout = child.stdout.take().expect("stdout is piped");
     let mut stderr = child.stderr.take().expect("stderr is piped");
@@ -242,7 +244,13 @@ mod tests {
     use super::*;
 
     fn limits() -> Limits {
-        Limits { memory_bytes: 1 << 30, cpu_seconds: 10, file_bytes: 1 << 20, wall: Duration::from_secs(20), stall: Duration::from_secs(10) }
+        Limits {
+            memory_bytes: 1 << 30,
+            cpu_seconds: 10,
+            file_bytes: 1 << 20,
+            wall: Duration::from_secs(20),
+            stall: Duration::from_secs(10),
+        }
     }
 
     /// Runs a shell script in place of our binary: `sh child test` runs the file `child` of the folder.

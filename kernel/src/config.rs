@@ -155,9 +155,7 @@ impl Config {
         if let Some(path) = file {
             let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
             let over: toml::Table = text.parse().with_context(|| format!("parse {}", path.display()))?;
-            merge(&mut table, over, &mut Vec::new(), &|key| {
-                format!("{}:{}", path.display(), line_of(&text, key).unwrap_or(1))
-            })?;
+            merge(&mut table, over, &mut Vec::new(), &|key| format!("{}:{}", path.display(), line_of(&text, key).unwrap_or(1)))?;
         }
         override_from(&mut table, &mut Vec::new(), env)?;
         let mut config: Config = toml::Value::Table(table).try_into().context("configuration")?;
@@ -211,7 +209,9 @@ impl Paths {
         let cache = match (config.assets.cache.as_str(), env.get("LEARNHUB_CACHE")) {
             ("", Some(dir)) => std::path::absolute(dir).context("LEARNHUB_CACHE")?,
             ("", None) if root => PathBuf::from("/var/cache/learnhub"),
-            ("", None) => env.get("XDG_CACHE_HOME").map(PathBuf::from).map_or_else(|| home().map(|h| h.join(".cache")), Ok)?.join("learnhub"),
+            ("", None) => {
+                env.get("XDG_CACHE_HOME").map(PathBuf::from).map_or_else(|| home().map(|h| h.join(".cache")), Ok)?.join("learnhub")
+            }
             (dir, _) => std::path::absolute(dir).context("assets.cache")?,
         };
         let asset = |set: &str, default: &str| if set.is_empty() { cache.join(default) } else { PathBuf::from(set) };
@@ -262,8 +262,7 @@ fn override_from(table: &mut toml::Table, at: &mut Vec<String>, env: &BTreeMap<S
         } else {
             let name = format!("LEARNHUB_{}", at.join("_").to_uppercase());
             if let Some(text) = env.get(&name) {
-                *slot = parse_like(slot, text)
-                    .with_context(|| format!("{name}={text:?} must be a {}", slot.type_str()))?;
+                *slot = parse_like(slot, text).with_context(|| format!("{name}={text:?} must be a {}", slot.type_str()))?;
             }
         }
         at.pop();

@@ -51,14 +51,9 @@ pub async fn renew(conn: &mut PgConnection, lease: &Lease, ttl: Duration) -> Res
 
 /// Gives the lease back early. A lease that was lost meanwhile is left alone.
 pub async fn release(conn: &mut PgConnection, lease: &Lease) -> Result<()> {
-    sqlx::query!(
-        "update leases set until = now() where name = $1 and holder = $2 and token = $3",
-        lease.name,
-        lease.holder,
-        lease.token,
-    )
-    .execute(conn)
-    .await
-    .with_context(|| format!("release lease {}", lease.name))?;
+    sqlx::query!("update leases set until = now() where name = $1 and holder = $2 and token = $3", lease.name, lease.holder, lease.token,)
+        .execute(conn)
+        .await
+        .with_context(|| format!("release lease {}", lease.name))?;
     Ok(())
 }

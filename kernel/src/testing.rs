@@ -55,7 +55,8 @@ fn server() -> &'static Server {
 }
 
 fn config() -> Config {
-    let mut env: BTreeMap<String, String> = std::env::vars().filter(|(key, _)| !key.starts_with("LEARNHUB_") || key == "LEARNHUB_CACHE").collect();
+    let mut env: BTreeMap<String, String> =
+        std::env::vars().filter(|(key, _)| !key.starts_with("LEARNHUB_") || key == "LEARNHUB_CACHE").collect();
     env.insert("LEARNHUB_JOBS_BACKOFF_SECONDS".into(), "0.01".into());
     Config::from_parts(None, &env).expect("the default configuration")
 }

@@ -83,10 +83,11 @@ async fn a_higher_priority_goes_first() {
     for _ in 0..3 {
         enqueue(&test, TranscodeMedia { asset_id }).await;
     }
-    let last: uuid::Uuid = sqlx::query_scalar("update jobs set priority = 5 where id = (select max(id::text)::uuid from jobs) returning id")
-        .fetch_one(&test.env.db)
-        .await
-        .unwrap();
+    let last: uuid::Uuid =
+        sqlx::query_scalar("update jobs set priority = 5 where id = (select max(id::text)::uuid from jobs) returning id")
+            .fetch_one(&test.env.db)
+            .await
+            .unwrap();
     let first = ledger::claim(&test.env.db, Stage::Transcode, "w", LEASE).await.unwrap().unwrap();
     assert_eq!(first.id.0, last);
 }
@@ -235,7 +236,8 @@ async fn a_panic_is_a_failed_attempt_and_the_worker_lives() {
     let mut runner = Runner::new(test.env.clone());
     runner.on(|_, _: TranscodeMedia| async { panic!("a bug") });
     runner.drain().await.unwrap();
-    let (class, detail): (String, String) = sqlx::query_as("select failure_class, failure_detail from jobs").fetch_one(&test.env.db).await.unwrap();
+    let (class, detail): (String, String) =
+        sqlx::query_as("select failure_class, failure_detail from jobs").fetch_one(&test.env.db).await.unwrap();
     assert_eq!(class, Class::Transient.as_str());
     assert!(detail.contains("a bug"));
 }

@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context, Result};
+use indexer::Question;
 use kernel::id::{AssetId, CourseId, LessonId};
 use kernel::media::Kind;
 use sqlx::PgConnection;
@@ -20,7 +21,8 @@ use crate::snippet::snippet;
 
 /// Ranks what the legs found, after asking Postgres which of it may be shown.
 pub(crate) async fn rank(conn: &mut PgConnection, scope: &Scope, legs: &Legs) -> Result<Ranked> {
-    let assets: HashSet<Uuid> = legs.lexical.iter().map(|hit| hit.asset_id.0).chain(legs.vector.iter().map(|near| near.asset_id.0)).collect();
+    let assets: HashSet<Uuid> =
+        legs.lexical.iter().map(|hit| hit.asset_id.0).chain(legs.vector.iter().map(|near| near.asset_id.0)).collect();
     // what the vectors found was read from Postgres just now; what the index found may be gone
     let chunks: HashSet<Uuid> = legs.lexical.iter().filter_map(|hit| hit.chunk_id).collect();
     let documents: HashMap<AssetId, AssetId> = sqlx::query!(
@@ -36,12 +38,13 @@ pub(crate) async fn rank(conn: &mut PgConnection, scope: &Scope, legs: &Legs) ->
     .into_iter()
     .map(|row| (AssetId(row.id), AssetId(row.document)))
     .collect();
-    let existing: HashSet<Uuid> = sqlx::query_scalar!("select id from chunks where id = any($1)", &chunks.iter().copied().collect::<Vec<_>>())
-        .fetch_all(conn)
-        .await
-        .context("check what was found")?
-        .into_iter()
-        .collect();
+    let existing: HashSet<Uuid> =
+        sqlx::query_scalar!("select id from chunks where id = any($1)", &chunks.iter().copied().collect::<Vec<_>>())
+            .fetch_all(conn)
+            .await
+            .context("check what was found")?
+            .into_iter()
+            .collect();
     let exists = |chunk: Uuid| existing.contains(&chunk) || !chunks.contains(&chunk);
     Ok(legs.rank(|asset| documents.get(&asset).copied(), exists))
 }
@@ -63,21 +66,26 @@ struct Chunk {
 }
 
 /// Reads and renders ranked documents. One that went away in this very moment is left out.
-pub(crate) async fn render(conn: &mut PgConnection, scope: &Scope, ranked: &[(AssetId, f64, Option<Uuid>)], stems: &HashSet<&str>) -> Result<Vec<Hit>> {
+pub(crate) async fn render(
+    conn: &mut PgConnection,
+    scope: &Scope,
+    ranked: &[(AssetId, f64, Option<Uuid>)],
+    question: &Question,
+) -> Result<Vec<Hit>> {
     let assets = assets(conn, scope, ranked).await?;
     let mut chunks = chunks(conn, ranked).await?;
     let mut hits = Vec::new();
     for (asset_id, score, chunk_id) in ranked {
         let Some(asset) = assets.get(asset_id) else { continue };
         let chunk = chunk_id.and_then(|id| chunks.remove(&id));
-        let shown = chunk.as_ref().map_or_else(|| snippet(&asset.title, stems), |chunk| snippet(&chunk.text, stems));
+        let shown = chunk.as_ref().map_or_else(|| snippet(&asset.title, question), |chunk| snippet(&chunk.text, question));
         let spot = chunk.as_ref().map(|chunk| Spot {
             ordinal: chunk.ordinal,
             text: &chunk.text,
             heading_path: &chunk.heading_path,
             locator: chunk.locator.0.clone(),
         });
-        let place = place(*asset_id, asset.kind, spot, stems);
+        let place = place(*asset_id, asset.kind, spot, question);
         hits.push(Hit {
             asset_id: *asset_id,
             course_id: CourseId(asset.course_id),

@@ -25,8 +25,14 @@ pub(crate) struct Legs {
 struct Document {
     /// The best title's score, of the document itself or of its captions.
     title: Option<f32>,
-    /// The scores of its chunks in both lists.
-    chunks: BTreeMap<Uuid, (Option<f32>, Option<f32>)>,
+    chunks: BTreeMap<Uuid, Scores>,
+}
+
+/// A chunk's scores in both lists.
+#[derive(Clone, Copy, Default)]
+struct Scores {
+    words: Option<f32>,
+    meaning: Option<f32>,
 }
 
 impl Legs {
@@ -38,19 +44,16 @@ impl Legs {
             let Some(key) = document(hit.asset_id) else { continue };
             match hit.chunk_id {
                 None => raise(&mut documents.entry(key).or_default().title, hit.score),
-                Some(id) if chunk(id) => raise(&mut documents.entry(key).or_default().chunks.entry(id).or_default().0, hit.score),
+                Some(id) if chunk(id) => raise(&mut documents.entry(key).or_default().chunks.entry(id).or_default().words, hit.score),
                 Some(_) => {}
             }
         }
         for near in self.vector.iter().filter(|near| chunk(near.chunk_id)) {
             let Some(key) = document(near.asset_id) else { continue };
-            raise(&mut documents.entry(key).or_default().chunks.entry(near.chunk_id).or_default().1, near.similarity);
+            raise(&mut documents.entry(key).or_default().chunks.entry(near.chunk_id).or_default().meaning, near.similarity);
         }
         let scored: Vec<_> = documents.iter().map(|(key, document)| document.scored(*key)).collect();
-        let floors = Floors {
-            lexical: (!self.lexical_cut).then_some(0.0),
-            vector: (!self.vector_cut).then_some(LEAST_SIMILARITY),
-        };
+        let floors = Floors { lexical: (!self.lexical_cut).then_some(0.0), vector: (!self.vector_cut).then_some(LEAST_SIMILARITY) };
         let (words, meaning) = (self.best_word(), self.best_meaning());
         fuse(&scored, floors).into_iter().map(|(key, score)| (key, score, documents[&key].opens_at(words, meaning))).collect()
     }
@@ -67,18 +70,18 @@ impl Legs {
 impl Document {
     /// By words: the best chunk, and the title on top; by meaning: the best chunk.
     fn scored(&self, key: AssetId) -> Scored<AssetId> {
-        let best = |pick: fn(&(Option<f32>, Option<f32>)) -> Option<f32>| self.chunks.values().filter_map(pick).reduce(f32::max);
-        let words = best(|chunk| chunk.0);
+        let best = |pick: fn(&Scores) -> Option<f32>| self.chunks.values().filter_map(pick).reduce(f32::max);
+        let words = best(|chunk| chunk.words);
         let lexical = match (words, self.title) {
             (None, None) => None,
             (words, title) => Some(words.unwrap_or(0.0) + title.unwrap_or(0.0)),
         };
-        Scored { key, lexical, vector: best(|chunk| chunk.1) }
+        Scored { key, lexical, vector: best(|chunk| chunk.meaning) }
     }
 
     /// The chunk with the best of both, each measured by the best of its list.
     fn opens_at(&self, best_word: f32, best_meaning: f32) -> Option<Uuid> {
-        let worth = |(words, meaning): &(Option<f32>, Option<f32>)| words.unwrap_or(0.0) / best_word + meaning.unwrap_or(0.0) / best_meaning;
+        let worth = |scores: &Scores| scores.words.unwrap_or(0.0) / best_word + scores.meaning.unwrap_or(0.0) / best_meaning;
         // of equals the first in the order of ids, so later ones must lose
         self.chunks.iter().rev().max_by(|(_, a), (_, b)| worth(a).total_cmp(&worth(b))).map(|(id, _)| *id)
     }

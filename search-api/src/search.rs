@@ -17,7 +17,6 @@ use crate::hits;
 use crate::legs::{Legs, Ranked};
 use crate::nearest::nearest;
 use crate::scope::Scope;
-use crate::terms::telling;
 
 /// Candidates of each leg; and when those are of few documents (one long book), that many.
 const DEPTH: usize = 100;
@@ -104,13 +103,17 @@ impl Searcher {
         let (ranked, mode, mode_reason) = self.ranked(env, &scope, &question, &query.text).await?;
 
         let total = ranked.len();
-        let begin = query.after.map_or(0, |last| ranked.partition_point(|(id, score, _)| *score > last.score || (*score == last.score && *id <= last.asset_id)));
+        let begin = query.after.map_or(0, |last| {
+            ranked.partition_point(|(id, score, _)| *score > last.score || (*score == last.score && *id <= last.asset_id))
+        });
         let page = &ranked[begin..total.min(begin + query.limit)];
         let next_cursor = match page.last() {
-            Some((asset_id, score, _)) if begin + page.len() < total => Some(Cursor::encode(&Position { score: *score, asset_id: *asset_id })),
+            Some((asset_id, score, _)) if begin + page.len() < total => {
+                Some(Cursor::encode(&Position { score: *score, asset_id: *asset_id }))
+            }
             _ => None,
         };
-        let items = hits::render(&mut *env.db.acquire().await?, &scope, page, &telling(&question)).await?;
+        let items = hits::render(&mut *env.db.acquire().await?, &scope, page, &question).await?;
         Ok(SearchAnswer { items, total, next_cursor, mode, mode_reason, took_ms: started.elapsed().as_millis() as u64 })
     }
 

@@ -1,7 +1,5 @@
 //! Assets about the same as one: the nearest to the middle of its vectors.
 
-use std::collections::HashSet;
-
 use indexer::Question;
 use kernel::env::Env;
 use kernel::http::Principal;
@@ -40,12 +38,19 @@ impl Searcher {
         let mut ranked = hits::rank(&mut tx, &scope, &legs).await?;
         ranked.retain(|(id, ..)| !family.contains(id));
         ranked.truncate(limit);
-        let items = hits::render(&mut tx, &scope, &ranked, &HashSet::new()).await?;
+        let items = hits::render(&mut tx, &scope, &ranked, &Question::default()).await?;
         tx.rollback().await?;
         Ok(SimilarAnswer { items, mode, mode_reason })
     }
 
-    async fn by_title(&self, env: &Env, conn: &mut sqlx::PgConnection, scope: &Scope, asset: AssetId, family: &[AssetId]) -> Result<Legs, Refused> {
+    async fn by_title(
+        &self,
+        env: &Env,
+        conn: &mut sqlx::PgConnection,
+        scope: &Scope,
+        asset: AssetId,
+        family: &[AssetId],
+    ) -> Result<Legs, Refused> {
         let title = sqlx::query_scalar!("select title from assets where id = $1", asset.0).fetch_one(conn).await?;
         let question = Question::parse(&title, usize::MAX)?;
         let found = self.by_words(env, scope, &question, DEPTH).await.map_err(Refused::Unavailable)?;

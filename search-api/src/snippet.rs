@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use indexer::{Word, words};
+use indexer::{Question, Word, words};
 
 /// Length of a snippet, in characters, before it is widened to whole words.
 const LENGTH: usize = 240;
 
-/// The stretch of `text` that holds most of the stems, with them marked. Without any, its beginning.
-pub(crate) fn snippet(text: &str, stems: &HashSet<&str>) -> String {
+/// The stretch of `text` that holds most of what was asked for, with it marked. Without any, its beginning.
+pub(crate) fn snippet(text: &str, question: &Question) -> String {
     let words = words(text);
-    let found: Vec<&Word> = words.iter().filter(|word| stems.contains(word.stem.as_str())).collect();
+    let found: Vec<&Word> = words.iter().filter(|word| question.seeks(&word.stem)).collect();
     let stretch = stretch(text, &found);
     let mut html = String::new();
     if !text[..stretch.start].trim().is_empty() {
@@ -111,19 +111,19 @@ fn escape(text: &str, html: &mut String) {
 mod tests {
     use super::*;
 
-    fn show(text: &str, stems: &[&str]) -> String {
-        snippet(text, &stems.iter().copied().collect())
+    fn show(text: &str, asked: &str) -> String {
+        snippet(text, &Question::parse(asked, 1024).unwrap())
     }
 
     #[test]
     fn found_words_are_marked_whatever_their_ending() {
-        assert_eq!(show("Learning rates are learned.", &["learn"]), "<mark>Learning</mark> rates are <mark>learned</mark>.");
-        assert_eq!(show("Nothing of it here.", &["absent"]), "Nothing of it here.");
+        assert_eq!(show("Learning rates are learned.", "learn "), "<mark>Learning</mark> rates are <mark>learned</mark>.");
+        assert_eq!(show("Nothing of it here.", "absent "), "Nothing of it here.");
     }
 
     #[test]
     fn markup_in_the_text_is_shown_and_not_obeyed() {
-        let html = show("<script>alert('x')</script> & <mark>fake</mark> \"rate\"", &["rate", "script"]);
+        let html = show("<script>alert('x')</script> & <mark>fake</mark> \"rate\"", "rate script ");
         assert_eq!(
             html,
             "&lt;<mark>script</mark>&gt;alert(&#39;x&#39;)&lt;/<mark>script</mark>&gt; &amp; &lt;mark&gt;fake&lt;/mark&gt; &quot;<mark>rate</mark>&quot;"
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_around_what_was_found() {
         let text = format!("{} the learning rate decays {}", "before ".repeat(200), "after ".repeat(200));
-        let html = show(&text, &["learn", "rate"]);
+        let html = show(&text, "learning rates ");
         assert!(html.starts_with("… before") && html.ends_with("after …"), "{html}");
         assert!(html.contains("the <mark>learning</mark> <mark>rate</mark> decays"), "{html}");
         assert!(html.chars().count() < LENGTH + 60, "{}", html.chars().count());
@@ -142,19 +142,20 @@ mod tests {
     #[test]
     fn the_stretch_with_most_different_words_is_shown() {
         let text = format!("rate rate rate {} the learning rate {}", "x ".repeat(300), "y ".repeat(300));
-        assert!(show(&text, &["learn", "rate"]).contains("<mark>learning</mark> <mark>rate</mark>"));
+        assert!(show(&text, "learning rates ").contains("<mark>learning</mark> <mark>rate</mark>"));
     }
 
     #[test]
     fn white_space_and_control_characters_become_one_space() {
-        assert_eq!(show("a\n\n\tb\u{0}\u{7}c", &[]), "a b c");
+        assert_eq!(show("a\n\n\tb\u{0}\u{7}c", ""), "a b c");
     }
 
     #[test]
     fn any_text_can_be_cut() {
-        for text in ["", " ", &"字".repeat(1000), &"é ".repeat(1000), &"x".repeat(5000), "👩‍👩‍👧‍👦 family", &format!("{} rate", "字".repeat(500))] {
-            for stems in [&["rate"][..], &[][..]] {
-                let html = show(text, stems);
+        for text in ["", " ", &"字".repeat(1000), &"é ".repeat(1000), &"x".repeat(5000), "👩‍👩‍👧‍👦 family", &format!("{} rate", "字".repeat(500))]
+        {
+            for asked in ["rate ", ""] {
+                let html = show(text, asked);
                 assert!(html.chars().count() <= LENGTH + 80, "{html}");
             }
         }

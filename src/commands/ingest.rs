@@ -83,7 +83,8 @@ fn collect(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let mut entries: Vec<_> = std::fs::read_dir(folder).and_then(Iterator::collect).with_context(|| format!("list {}", folder.display()))?;
+    let mut entries: Vec<_> =
+        std::fs::read_dir(folder).and_then(Iterator::collect).with_context(|| format!("list {}", folder.display()))?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
@@ -121,10 +122,11 @@ async fn owner(world: &World, email: Option<&str>) -> Result<AccountId> {
 /// The course of this id or title; a title that is new makes a course.
 async fn course(env: &Env, wanted: &str, owner: AccountId) -> Result<CourseId> {
     let by_id = wanted.parse::<CourseId>().ok();
-    let found = sqlx::query_scalar!("select id from courses where id = $1 or title = $2 order by created_at limit 1", by_id.map(|id| id.0), wanted)
-        .fetch_optional(&env.db)
-        .await
-        .context("look for the course")?;
+    let found =
+        sqlx::query_scalar!("select id from courses where id = $1 or title = $2 order by created_at limit 1", by_id.map(|id| id.0), wanted)
+            .fetch_optional(&env.db)
+            .await
+            .context("look for the course")?;
     if let Some(id) = found {
         return Ok(id.into());
     }
@@ -142,14 +144,15 @@ async fn course(env: &Env, wanted: &str, owner: AccountId) -> Result<CourseId> {
 
 async fn store(env: &Env, course_id: CourseId, owner_id: AccountId, path: &Path, bar: &ProgressBar) -> Result<Outcome> {
     let begun = Instant::now();
-    bar.set_message("storing");
+    tell(bar, "storing");
     let cause = Cause { request_id: Some(format!("cli-{}", uuid::Uuid::now_v7().simple())), account_id: Some(owner_id), job_id: None };
     let (asset_id, refusal) = match ingest::upload::store_path(env, course_id, owner_id, path, &cause).await? {
         Ok(asset_id) => (Some(asset_id), None),
         Err(refusal) => (None, Some(refusal)),
     };
     if let Some(refusal) = &refusal {
-        bar.finish_with_message(format!("refused: {}", refusal.code));
+        tell(bar, &format!("refused: {}", refusal.code));
+        bar.finish();
     }
     Ok(Outcome {
         path: path.to_owned(),
@@ -175,11 +178,19 @@ fn work(world: &World, stop: CancellationToken) -> tokio::task::JoinHandle<()> {
 
 async fn wait(env: &Env, outcomes: &mut [(Outcome, ProgressBar)], begun: Instant) -> Result<()> {
     loop {
-        let open: Vec<uuid::Uuid> = outcomes.iter().filter(|(outcome, _)| outcome.state == "processing").filter_map(|(outcome, _)| outcome.asset_id).map(|id| id.0).collect();
+        let open: Vec<uuid::Uuid> = outcomes
+            .iter()
+            .filter(|(outcome, _)| outcome.state == "processing")
+            .filter_map(|(outcome, _)| outcome.asset_id)
+            .map(|id| id.0)
+            .collect();
         if open.is_empty() {
             return Ok(());
         }
-        let rows = sqlx::query!("select id, state, kind, failure_code, failure_reason from assets where id = any($1)", &open).fetch_all(&env.db).await.context("look how far they are")?;
+        let rows = sqlx::query!("select id, state, kind, failure_code, failure_reason from assets where id = any($1)", &open)
+            .fetch_all(&env.db)
+            .await
+            .context("look how far they are")?;
         let running: BTreeMap<_, _> = sqlx::query!(
             "select asset_id as \"asset_id!\", stage, progress_done, progress_total from jobs
               where asset_id = any($1) and state = 'running' order by id desc",
@@ -192,19 +203,27 @@ async fn wait(env: &Env, outcomes: &mut [(Outcome, ProgressBar)], begun: Instant
         .map(|job| (job.asset_id, job))
         .collect();
         for row in rows {
-            for (outcome, bar) in outcomes.iter_mut().filter(|(outcome, _)| outcome.asset_id == Some(row.id.into()) && outcome.state == "processing") {
+            for (outcome, bar) in
+                outcomes.iter_mut().filter(|(outcome, _)| outcome.asset_id == Some(row.id.into()) && outcome.state == "processing")
+            {
                 outcome.state.clone_from(&row.state);
                 outcome.kind.clone_from(&row.kind);
                 outcome.code.clone_from(&row.failure_code);
                 outcome.reason.clone_from(&row.failure_reason);
                 outcome.seconds = begun.elapsed().as_secs_f64();
                 match (row.state.as_str(), running.get(&row.id)) {
-                    ("published", _) => bar.finish_with_message("published"),
-                    ("failed", _) => bar.finish_with_message(format!("failed: {}", row.failure_code.as_deref().unwrap_or_default())),
+                    ("published", _) => {
+                        tell(bar, "published");
+                        bar.finish();
+                    }
+                    ("failed", _) => {
+                        tell(bar, &format!("failed: {}", row.failure_code.as_deref().unwrap_or_default()));
+                        bar.abandon();
+                    }
                     (_, Some(job)) => {
                         bar.set_length(job.progress_total.max(1) as u64);
                         bar.set_position(job.progress_done as u64);
-                        bar.set_message(job.stage.clone());
+                        tell(bar, &job.stage);
                     }
                     (_, None) => bar.set_message("waiting"),
                 }
@@ -221,15 +240,37 @@ fn bar(path: &Path) -> ProgressBar {
     ProgressBar::new(1).with_style(style).with_prefix(name)
 }
 
+/// Says what happens to a file: in its bar, or, where there is no terminal to draw on, in a line of its own.
+fn tell(bar: &ProgressBar, what: &str) {
+    if bar.message() != what {
+        bar.set_message(what.to_owned());
+        if bar.is_hidden() {
+            eprintln!("{}: {what}", bar.prefix());
+        }
+    }
+}
+
 fn summarise(outcomes: &[Outcome]) {
     let rows: Vec<Vec<String>> = outcomes
         .iter()
         .map(|outcome| {
             let why = outcome.reason.clone().map(|reason| format!("{}: {reason}", outcome.code.as_deref().unwrap_or_default()));
-            vec![outcome.state.clone(), outcome.kind.clone().unwrap_or_default(), format!("{:.1} s", outcome.seconds), outcome.path.display().to_string(), why.unwrap_or_default()]
+            vec![
+                outcome.state.clone(),
+                outcome.kind.clone().unwrap_or_default(),
+                format!("{:.1} s", outcome.seconds),
+                outcome.path.display().to_string(),
+                why.unwrap_or_default(),
+            ]
         })
         .collect();
     print::table(&["state", "kind", "after", "file", "why"], &rows);
     let count = |state: &str| outcomes.iter().filter(|outcome| outcome.state == state).count();
-    eprintln!("{} published, {} failed, {} refused, {} still in work", count("published"), count("failed"), count("refused"), count("processing"));
+    eprintln!(
+        "{} published, {} failed, {} refused, {} still in work",
+        count("published"),
+        count("failed"),
+        count("refused"),
+        count("processing")
+    );
 }

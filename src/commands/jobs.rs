@@ -91,7 +91,11 @@ async fn list(world: &World, state: Option<String>, stage: Option<String>, limit
     let rows: Vec<Vec<String>> = jobs
         .iter()
         .map(|job| {
-            let progress = if job.state == "running" && job.progress_total > 0 { format!("{}%", 100 * job.progress_done / job.progress_total) } else { String::new() };
+            let progress = if job.state == "running" && job.progress_total > 0 {
+                format!("{}%", 100 * job.progress_done / job.progress_total)
+            } else {
+                String::new()
+            };
             vec![
                 job.id.to_string(),
                 job.kind.clone(),

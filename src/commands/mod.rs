@@ -107,7 +107,9 @@ async fn dispatch(mut config: Config, command: Command) -> Result<ExitCode> {
         Command::Doctor { check, json } => return doctor::run(config, check, json).await,
         Command::Migrate => {
             if config.database.owner_url.is_empty() {
-                bail!("set database.owner_url to the database as the owner of its tables; `learnhub up` migrates its private database by itself");
+                bail!(
+                    "set database.owner_url to the database as the owner of its tables; `learnhub up` migrates its private database by itself"
+                );
             }
             match world::migrate(&config).await? {
                 None => println!("the schema is up to date"),

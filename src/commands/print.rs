@@ -31,7 +31,14 @@ pub fn hits(found: &SearchAnswer, as_json: bool) -> Result<()> {
 
 /// A snippet without its markup.
 fn plain(snippet: &str) -> String {
-    snippet.replace("<mark>", "").replace("</mark>", "").replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&")
+    snippet
+        .replace("<mark>", "")
+        .replace("</mark>", "")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&")
 }
 
 /// Whether a certificate holds.

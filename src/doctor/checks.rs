@@ -64,11 +64,17 @@ fn model(config: &Config) -> Finding {
     if !config.embedder.enabled {
         return Finding::warn("model", "embedder.enabled is false: search is lexical only", "set embedder.enabled = true");
     }
-    let opened = embedder::Embedder::open(config).map_err(|why| why.to_string()).and_then(|model| model.query("This is an example sentence").map_err(|error| format!("{error:#}")));
+    let opened = embedder::Embedder::open(config)
+        .map_err(|why| why.to_string())
+        .and_then(|model| model.query("This is an example sentence").map_err(|error| format!("{error:#}")));
     match opened {
         // The published vector of this sentence begins with 0.0676569.
-        Ok(vector) if (vector[0] - 0.067_656_9).abs() < 1e-4 => Finding::ok("model", format!("{}, and it gives the known vector", config.paths.model.display())),
-        Ok(vector) => Finding::fail("model", format!("{} gives {} where 0.0676569 is known", config.paths.model.display(), vector[0]), MAKE_BUILD),
+        Ok(vector) if (vector[0] - 0.067_656_9).abs() < 1e-4 => {
+            Finding::ok("model", format!("{}, and it gives the known vector", config.paths.model.display()))
+        }
+        Ok(vector) => {
+            Finding::fail("model", format!("{} gives {} where 0.0676569 is known", config.paths.model.display(), vector[0]), MAKE_BUILD)
+        }
         Err(why) => Finding::fail("model", format!("{why}; search is lexical only without it"), MAKE_BUILD),
     }
 }
@@ -76,7 +82,11 @@ fn model(config: &Config) -> Finding {
 fn encoders() -> Finding {
     match transcode::missing_encoders() {
         missing if missing.is_empty() => Finding::ok("encoders", "libx264 and aac"),
-        missing => Finding::fail("encoders", format!("libavcodec has no {}", missing.join(", ")), "install Debian's libavcodec59 (or libavcodec-extra), which has them"),
+        missing => Finding::fail(
+            "encoders",
+            format!("libavcodec has no {}", missing.join(", ")),
+            "install Debian's libavcodec59 (or libavcodec-extra), which has them",
+        ),
     }
 }
 
@@ -118,16 +128,24 @@ fn fonts() -> Finding {
         verify_url: "http://localhost".into(),
     };
     match certgen::pdf::render(&facts) {
-        Ok(rendered) if !rendered.missing.is_empty() => Finding::fail("fonts", format!("no letters for {:?}", rendered.missing), "this program was built without its fonts: build it again from a whole checkout"),
+        Ok(rendered) if !rendered.missing.is_empty() => Finding::fail(
+            "fonts",
+            format!("no letters for {:?}", rendered.missing),
+            "this program was built without its fonts: build it again from a whole checkout",
+        ),
         Ok(_) => Finding::ok("fonts", "a certificate with Latin, Greek and Cyrillic letters can be set"),
-        Err(error) => Finding::fail("fonts", error.to_string(), "this program was built without its fonts: build it again from a whole checkout"),
+        Err(error) => {
+            Finding::fail("fonts", error.to_string(), "this program was built without its fonts: build it again from a whole checkout")
+        }
     }
 }
 
 async fn database(world: &World) -> Finding {
     let seen = sqlx::query_scalar!("select version() || ', as ' || current_user as \"seen!\"").fetch_one(&world.env.db).await;
     match seen {
-        Ok(seen) => Finding::ok("database", seen.split(" on ").next().unwrap_or_default().to_owned() + if world.alone { " (private)" } else { "" }),
+        Ok(seen) => {
+            Finding::ok("database", seen.split(" on ").next().unwrap_or_default().to_owned() + if world.alone { " (private)" } else { "" })
+        }
         Err(error) => Finding::fail("database", error.to_string(), "check database.url and that the server runs"),
     }
 }

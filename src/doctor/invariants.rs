@@ -62,7 +62,10 @@ async fn i2(env: &Env) -> Result<Vec<String>> {
             Err(error) => offenders.push(format!("{key}: {error:#}")),
         }
     }
-    for row in sqlx::query!("select object_key as \"key!\", sha256 as \"sha256!\" from certificates where object_key is not null").fetch_all(&env.db).await? {
+    for row in sqlx::query!("select object_key as \"key!\", sha256 as \"sha256!\" from certificates where object_key is not null")
+        .fetch_all(&env.db)
+        .await?
+    {
         match digest(env, &Key::parse(&row.key)?).await {
             Ok((hash, _)) if hash == row.sha256 => {}
             Ok(_) => offenders.push(format!("{} has other contents", row.key)),
@@ -87,7 +90,8 @@ async fn i3(env: &Env) -> Result<Vec<String>> {
     let mut offenders = Vec::new();
     for row in sqlx::query!("select asset_id, prefix, manifest from streams").fetch_all(&env.db).await.context("list streams")? {
         let prefix = Prefix::parse(&row.prefix)?;
-        let manifest: transcode::Manifest = serde_json::from_value(row.manifest).with_context(|| format!("manifest of asset {}", row.asset_id))?;
+        let manifest: transcode::Manifest =
+            serde_json::from_value(row.manifest).with_context(|| format!("manifest of asset {}", row.asset_id))?;
         let stored: HashSet<Key> = env.store.list(prefix.as_str()).await?.into_iter().map(|(key, _)| key).collect();
         for file in manifest.files() {
             if !stored.contains(&Key::in_prefix(&prefix, &file)?) {
@@ -139,7 +143,9 @@ async fn i5(env: &Env) -> Result<Vec<String>> {
         if documents != wanted {
             offenders.push(format!("asset {id} has {wanted} chunks and {documents} index documents"));
         }
-        if let Some(vectors) = &vectors && row.state == "published" {
+        if let Some(vectors) = &vectors
+            && row.state == "published"
+        {
             let made = vectors.get(&id).copied().unwrap_or(0);
             if made != row.chunks {
                 offenders.push(format!("asset {id} has {} chunks and {made} vectors", row.chunks));

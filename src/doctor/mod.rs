@@ -62,7 +62,11 @@ pub async fn run(config: Config, check: bool, json: bool) -> Result<ExitCode> {
             }
             world.close().await;
         }
-        Err(error) => findings.push(Finding::fail("database", format!("{error:#}"), "mend that and look again; checks that need the database were left out")),
+        Err(error) => findings.push(Finding::fail(
+            "database",
+            format!("{error:#}"),
+            "mend that and look again; checks that need the database were left out",
+        )),
     }
     report(&findings, json)?;
     let failed = findings.iter().any(|finding| finding.health == Health::Fail);

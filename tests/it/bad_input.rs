@@ -32,7 +32,10 @@ async fn every_bad_file_fails_with_its_code_and_a_good_one_still_goes_through() 
         assert_eq!(asset["state"], "failed", "{name}: {asset}");
         assert!(codes.contains(&failure["code"].as_str().unwrap_or_default()), "{name}: {failure}");
         let reason = failure["reason"].as_str().unwrap_or_default();
-        assert!(reason.len() > 20 && !reason.contains("Error") && !reason.contains('/'), "{name}: a sentence for a teacher, not {reason:?}");
+        assert!(
+            reason.len() > 20 && !reason.contains("Error") && !reason.contains('/'),
+            "{name}: a sentence for a teacher, not {reason:?}"
+        );
         assert!(failure["stage"].is_string());
     }
     // Nothing of them can be found, and the workers go on.
@@ -114,7 +117,10 @@ async fn two_gigabytes_declared_and_one_kilobyte_sent_leave_nothing() {
     let bearer = request.headers()["authorization"].to_str().expect("ascii").to_owned();
     let host = up.address.strip_prefix("http://").expect("http").to_owned();
     let mut stream = tokio::net::TcpStream::connect(&host).await.expect("connect");
-    let head = format!("POST {}?file_name=lecture.mp4 HTTP/1.1\r\nHost: {host}\r\nAuthorization: {bearer}\r\nContent-Length: 2147483648\r\n\r\n", request.url().path());
+    let head = format!(
+        "POST {}?file_name=lecture.mp4 HTTP/1.1\r\nHost: {host}\r\nAuthorization: {bearer}\r\nContent-Length: 2147483648\r\n\r\n",
+        request.url().path()
+    );
     stream.write_all(head.as_bytes()).await.expect("send");
     stream.write_all(&[7; 1024]).await.expect("send");
     stream.shutdown().await.expect("no more to send");
@@ -152,7 +158,8 @@ async fn questions_that_are_nonsense_or_enormous_are_answered() {
     let teacher = Person::new(&up, "Ada", "instructor").await;
     let course = teacher.course("Questions").await;
     teacher.publish(&course, "notes.md", sample("notes.md")).await;
-    for query in ["((((((", "a* OR b* AND NOT", "\"unclosed", "+-&&||!(){}[]^~*?:\\/", "'; drop table jobs; --", "\u{0}", "🦀🦀🦀", "   "] {
+    for query in ["((((((", "a* OR b* AND NOT", "\"unclosed", "+-&&||!(){}[]^~*?:\\/", "'; drop table jobs; --", "\u{0}", "🦀🦀🦀", "   "]
+    {
         let (status, found) = answer(teacher.request(Method::GET, "/search").query(&[("q", query)])).await;
         assert!(status == 200 || status == 400, "{query:?}: {status} {found}");
     }
@@ -198,13 +205,18 @@ async fn errors_are_problems_with_a_code_and_the_request_id() {
     let data = data_folder();
     let up = Up::start(data.path());
     let stranger = Person::stranger(&up);
-    let response = stranger.request(Method::GET, "/nothing/here").header("X-Request-Id", "my-own-request-id").send().await.expect("an answer");
+    let response =
+        stranger.request(Method::GET, "/nothing/here").header("X-Request-Id", "my-own-request-id").send().await.expect("an answer");
     assert_eq!(response.status(), 404);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     assert_eq!(response.headers()["x-request-id"], "my-own-request-id");
     let problem: Value = response.json().await.expect("json");
-    assert_eq!((problem["code"].as_str(), problem["status"].as_i64(), problem["request_id"].as_str()), (Some("not_found"), Some(404), Some("my-own-request-id")));
-    let (status, problem) = answer(stranger.request(Method::POST, "/auth/register").json(&json!({"email": "nope", "name": "", "password": "short"}))).await;
+    assert_eq!(
+        (problem["code"].as_str(), problem["status"].as_i64(), problem["request_id"].as_str()),
+        (Some("not_found"), Some(404), Some("my-own-request-id"))
+    );
+    let (status, problem) =
+        answer(stranger.request(Method::POST, "/auth/register").json(&json!({"email": "nope", "name": "", "password": "short"}))).await;
     assert_eq!(status.as_u16(), 422);
     assert!(problem["errors"].as_array().is_some_and(|errors| errors.len() >= 3), "all that is wrong, at once: {problem}");
 }

@@ -49,8 +49,13 @@ async fn finishing_a_course_earns_one_certificate_that_a_stranger_can_verify() {
 
     let stranger = Person::stranger(&up);
     let verdict = stranger.get(&format!("/certificates/{}/verify", ids[0])).await;
-    assert_eq!((verdict["valid"].as_bool(), verdict["learner_name"].as_str(), verdict["instructor_name"].as_str()), (Some(true), Some("Łukasz Żółć-O'Neill"), Some("Ada Lovelace")));
-    let by_file = |bytes: Vec<u8>| answer(stranger.request(reqwest::Method::POST, "/certificates/verify").header("Content-Type", "application/pdf").body(bytes));
+    assert_eq!(
+        (verdict["valid"].as_bool(), verdict["learner_name"].as_str(), verdict["instructor_name"].as_str()),
+        (Some(true), Some("Łukasz Żółć-O'Neill"), Some("Ada Lovelace"))
+    );
+    let by_file = |bytes: Vec<u8>| {
+        answer(stranger.request(reqwest::Method::POST, "/certificates/verify").header("Content-Type", "application/pdf").body(bytes))
+    };
     assert_eq!(by_file(pdf.clone()).await.1["valid"], json!(true));
     let mut forged = pdf.clone();
     let middle = forged.len() / 2;

@@ -9,7 +9,8 @@ use crate::program::{PROGRAM, Person, Up, command, data_folder, fixture};
 
 fn examine(data: &std::path::Path, variables: &[(&str, &str)]) -> (Option<i32>, Vec<Value>) {
     let output = command(data).envs(variables.iter().copied()).args(["doctor", "--check", "--json"]).output().expect("run the doctor");
-    let findings = serde_json::from_slice::<Vec<Value>>(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let findings =
+        serde_json::from_slice::<Vec<Value>>(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     (output.status.code(), findings)
 }
 
@@ -24,7 +25,26 @@ fn a_healthy_folder_is_all_ok() {
     let bad: Vec<&Value> = findings.iter().filter(|finding| finding["health"] == "fail").collect();
     assert!(bad.is_empty(), "{bad:#?}");
     assert_eq!(code, Some(0));
-    for name in ["database", "pgvector", "migrations", "store", "onnxruntime", "pdfium", "model", "encoders", "index", "disk", "fonts", "I1", "I2", "I3", "I4", "I5", "I7", "I8"] {
+    for name in [
+        "database",
+        "pgvector",
+        "migrations",
+        "store",
+        "onnxruntime",
+        "pdfium",
+        "model",
+        "encoders",
+        "index",
+        "disk",
+        "fonts",
+        "I1",
+        "I2",
+        "I3",
+        "I4",
+        "I5",
+        "I7",
+        "I8",
+    ] {
         find(&findings, name);
     }
 }
@@ -117,7 +137,8 @@ fn a_full_disk_is_named() {
         .stdin(Stdio::null())
         .output()
         .expect("run unshare");
-    let findings = serde_json::from_slice::<Vec<Value>>(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let findings =
+        serde_json::from_slice::<Vec<Value>>(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     let disk = find(&findings, "disk");
     assert_eq!(disk["health"], "fail", "{disk}");
     assert!(disk["fix"].as_str().is_some_and(|fix| fix.contains("free some space")), "{disk}");

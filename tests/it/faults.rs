@@ -111,7 +111,12 @@ fn doctor(data: &std::path::Path) -> Value {
 }
 
 fn failing(report: &Value) -> Vec<&Value> {
-    report.as_array().expect("findings").iter().filter(|finding| finding["health"] == "fail" && finding["name"].as_str().is_some_and(|name| name.starts_with('I'))).collect()
+    report
+        .as_array()
+        .expect("findings")
+        .iter()
+        .filter(|finding| finding["health"] == "fail" && finding["name"].as_str().is_some_and(|name| name.starts_with('I')))
+        .collect()
 }
 
 #[tokio::test]

@@ -17,7 +17,10 @@ fn described() -> String {
 fn the_snapshot_is_what_the_code_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api/openapi.json");
     let kept = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(described().trim() == kept.trim(), "the API has changed: run `bin/learnhub openapi > docs/api/openapi.json` and look at the diff");
+    assert!(
+        described().trim() == kept.trim(),
+        "the API has changed: run `bin/learnhub openapi > docs/api/openapi.json` and look at the diff"
+    );
 }
 
 #[test]

@@ -65,7 +65,8 @@ impl Up {
 
     /// As [`Up::start`], with variables of the test's own.
     pub fn start_with(mut command: Command) -> Self {
-        let log = std::env::var_os("LEARNHUB_TEST_LOG").map(|path| std::fs::File::options().create(true).append(true).open(path).expect("open the test log"));
+        let log = std::env::var_os("LEARNHUB_TEST_LOG")
+            .map(|path| std::fs::File::options().create(true).append(true).open(path).expect("open the test log"));
         let mut child = command
             .args(["up", "--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
@@ -81,7 +82,9 @@ impl Up {
                 }
             }
         });
-        let address = address.recv_timeout(Duration::from_secs(120)).expect("the program says where it listens; LEARNHUB_TEST_LOG=FILE shows why not");
+        let address = address
+            .recv_timeout(Duration::from_secs(120))
+            .expect("the program says where it listens; LEARNHUB_TEST_LOG=FILE shows why not");
         Self { child, address }
     }
 
@@ -107,8 +110,10 @@ impl Up {
         let tasks = format!("/proc/{}/task", self.pid());
         let threads = std::fs::read_dir(tasks).into_iter().flatten().flatten();
         let children = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-        let pids: Vec<i32> = children.flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
-        let is_disposable = |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.split(|b| *b == 0).nth(1) == Some(b"child"));
+        let pids: Vec<i32> =
+            children.flat_map(|text| text.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
+        let is_disposable =
+            |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.split(|b| *b == 0).nth(1) == Some(b"child"));
         pids.into_iter().filter(is_disposable).collect()
     }
 }

@@ -77,7 +77,13 @@ async fn who_is_not_enrolled_finds_and_opens_nothing() {
     for person in [&outsider, &other_teacher] {
         let found = person.get("/search?q=zyzzyva").await;
         assert_eq!((found["total"].as_i64(), found["items"].as_array().map(Vec::len)), (Some(0), Some(0)), "{found}");
-        for path in [format!("/assets/{id}"), format!("/assets/{id}/chunks"), format!("/assets/{id}/source"), format!("/assets/{id}/similar"), format!("/courses/{course}/assets")] {
+        for path in [
+            format!("/assets/{id}"),
+            format!("/assets/{id}/chunks"),
+            format!("/assets/{id}/source"),
+            format!("/assets/{id}/similar"),
+            format!("/courses/{course}/assets"),
+        ] {
             let (status, problem) = answer(person.request(Method::GET, &path)).await;
             assert_eq!((status.as_u16(), problem["code"].as_str()), (404, Some("not_found")), "{path}");
         }
@@ -130,13 +136,21 @@ async fn media_addresses_are_signed_ranged_and_bound_to_their_object() {
     let url = source["url"].as_str().expect("an address");
     let whole = teacher.fetch(url).await;
     assert_eq!(whole.headers()["x-content-type-options"], "nosniff");
-    assert!(whole.headers()["content-disposition"].to_str().expect("ascii").starts_with("attachment"), "an uploaded page is never shown as a page");
+    assert!(
+        whole.headers()["content-disposition"].to_str().expect("ascii").starts_with("attachment"),
+        "an uploaded page is never shown as a page"
+    );
     assert!(whole.headers()["content-security-policy"].to_str().expect("ascii").contains("sandbox"));
     assert_eq!(whole.bytes().await.expect("bytes"), fixture("page.html"));
     let part = reqwest::Client::new().get(format!("{}{url}", up.address)).header("Range", "bytes=2-5").send().await.expect("an answer");
     assert_eq!((part.status().as_u16(), part.bytes().await.expect("bytes").to_vec()), (206, fixture("page.html")[2..6].to_vec()));
     let (token, rest) = url.strip_prefix("/media/").and_then(|rest| rest.split_once('/')).expect("a token");
-    for bad in [format!("/media/{token}x/{rest}"), format!("/media/9{token}/{rest}"), url.replace("file_name=", "file_name=x"), url.replace("sources/", "sources/..%2f")] {
+    for bad in [
+        format!("/media/{token}x/{rest}"),
+        format!("/media/9{token}/{rest}"),
+        url.replace("file_name=", "file_name=x"),
+        url.replace("sources/", "sources/..%2f"),
+    ] {
         let status = teacher.fetch(&bad).await.status().as_u16();
         assert!(status == 403 || status == 404, "{bad}: {status}");
     }

@@ -18,6 +18,7 @@ pub mod cli;
 mod clock;
 mod cmaf;
 mod decode;
+mod droppable;
 mod encoders;
 mod error;
 pub mod ladder;

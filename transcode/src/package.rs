@@ -114,7 +114,7 @@ pub fn transcode(input: &Path, out: &Path, options: &Options, progress: &mut dyn
         damaged: tally.damaged,
         source: probe,
     };
-    let frames = if manifest.width.is_some() { tally.pictures } else { tally.audio_packets };
+    let frames = if manifest.width.is_some() { tally.video_packets } else { tally.audio_packets };
     progress(Progress { frames_done: frames, frames_total: frames });
     Ok(manifest)
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ffmpeg::codec::decoder;
 use ffmpeg::format::context::Input;
+use ffmpeg::format::stream::Stream;
 use ffmpeg::{Discard, Packet, Rational, ffi};
 use ffmpeg_next as ffmpeg;
 
@@ -14,6 +15,7 @@ use crate::budget::MAX_SECONDS;
 use crate::cadence::VIDEO_TIMESCALE;
 use crate::captions::Captions;
 use crate::clock::{Clock, FAR_BEFORE, rescale, ticks, untick};
+use crate::droppable::Dropper;
 use crate::error::TranscodeError;
 use crate::ladder::Rung;
 use crate::line::{Flow, Station};
@@ -53,6 +55,8 @@ pub struct Source {
 
 struct VideoIn {
     index: usize,
+    /// Leaves pictures out undecoded, where there are far more than will be shown.
+    dropper: Option<Dropper>,
     listed: u64,
     base: Rational,
     decoder: decoder::Video,
@@ -129,12 +133,21 @@ impl Source {
             let shift = untick(shift.saturating_sub(origin), base);
             packet.set_pts(packet.pts().map(|pts| pts.saturating_add(shift)));
             packet.set_dts(packet.dts().map(|dts| dts.saturating_add(shift)));
-            if let (Some(video), Some(dts)) = (self.video.as_mut().filter(|video| video.index == index), packet.dts()) {
+        }
+        if let Some(video) = self.video.as_mut().filter(|video| video.index == index) {
+            if let Some(dts) = packet.dts() {
                 video.out.packet(ticks(dts, base), ticks(packet.duration(), base));
+            }
+            let time = packet.pts().map(|pts| ticks(pts, base));
+            if let (Some(dropper), Some(data), Some(pts)) = (&mut video.dropper, packet.data(), time)
+                && dropper.drops(data, pts)
+            {
+                self.tally.video_packets += 1;
+                return Ok(());
             }
         }
         self.decode(index, Some(packet), hand_on)?;
-        let frames = if self.video.is_some() { self.tally.pictures } else { self.tally.audio_packets };
+        let frames = if self.video.is_some() { self.tally.video_packets } else { self.tally.audio_packets };
         self.done.store(frames, Ordering::Relaxed);
         Ok(())
     }
@@ -246,12 +259,29 @@ impl VideoIn {
         Ok(Self {
             index: info.index,
             listed: info.listed,
+            dropper: dropper(&stream, info, top),
             base: stream.time_base(),
             decoder: decode::open_video(&stream, reading.decoder_threads)?,
             upright: Upright::new(info, top.width, top.height),
             out: Placing::new(info, top, reading.segment, reading.hold_repeats, claimed),
         })
     }
+}
+
+/// Half the pictures of AV1 above the frame-rate cap need not be decoded.
+fn dropper(stream: &Stream, info: &VideoInfo, top: &Rung) -> Option<Dropper> {
+    if info.codec != "av1" || info.fps < f64::from(top.max_fps) * 1.5 {
+        return None;
+    }
+    // SAFETY: the stream's parameters hold `extradata_size` bytes of extradata, or none.
+    let config = unsafe {
+        let parameters = &*(*stream.as_ptr()).codecpar;
+        match parameters.extradata.is_null() {
+            true => &[],
+            false => std::slice::from_raw_parts(parameters.extradata, parameters.extradata_size.max(0) as usize),
+        }
+    };
+    Some(Dropper::new(config, (VIDEO_TIMESCALE as f64 / info.fps) as i64))
 }
 
 impl AudioIn {

@@ -65,7 +65,9 @@ async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Failure>
     .execute(done.conn())
     .await?;
     // The first bytes cannot tell a film from a container that holds nothing but sound; now it is known.
-    sqlx::query!("update assets set kind = 'audio' where id = $1 and $2", asset_id.0, manifest.width.is_none()).execute(done.conn()).await?;
+    sqlx::query!("update assets set kind = 'audio' where id = $1 and $2", asset_id.0, manifest.width.is_none())
+        .execute(done.conn())
+        .await?;
     done.commit(Event::Transcoded { asset_id }).await
 }
 

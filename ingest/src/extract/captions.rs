@@ -74,11 +74,7 @@ pub fn plain(payload: &str) -> (Vec<String>, Option<String>) {
         };
     }
     text.push_str(rest);
-    let lines = text
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|line| !line.is_empty()).collect();
     (lines, speaker)
 }
 

@@ -126,17 +126,62 @@ fn close(element: &Element, writer: &mut Writer) -> Result<(), Refusal> {
 fn is_block(name: &str) -> bool {
     matches!(
         name,
-        "address" | "article" | "aside" | "blockquote" | "body" | "caption" | "center" | "details" | "dialog" | "div" | "dl"
-            | "fieldset" | "figcaption" | "figure" | "footer" | "form" | "header" | "hr" | "main" | "ol" | "p" | "pre"
-            | "section" | "summary" | "table" | "tbody" | "tfoot" | "thead" | "ul"
+        "address"
+            | "article"
+            | "aside"
+            | "blockquote"
+            | "body"
+            | "caption"
+            | "center"
+            | "details"
+            | "dialog"
+            | "div"
+            | "dl"
+            | "fieldset"
+            | "figcaption"
+            | "figure"
+            | "footer"
+            | "form"
+            | "header"
+            | "hr"
+            | "main"
+            | "ol"
+            | "p"
+            | "pre"
+            | "section"
+            | "summary"
+            | "table"
+            | "tbody"
+            | "tfoot"
+            | "thead"
+            | "ul"
     )
 }
 
 fn is_hidden(element: &Element) -> bool {
     let by_name = matches!(
         element.name(),
-        "script" | "style" | "head" | "template" | "noscript" | "nav" | "svg" | "iframe" | "object" | "embed" | "canvas"
-            | "audio" | "video" | "map" | "select" | "datalist" | "textarea" | "rt" | "rp" | "annotation" | "annotation-xml"
+        "script"
+            | "style"
+            | "head"
+            | "template"
+            | "noscript"
+            | "nav"
+            | "svg"
+            | "iframe"
+            | "object"
+            | "embed"
+            | "canvas"
+            | "audio"
+            | "video"
+            | "map"
+            | "select"
+            | "datalist"
+            | "textarea"
+            | "rt"
+            | "rp"
+            | "annotation"
+            | "annotation-xml"
     );
     let style = || element.attr("style").unwrap_or_default().to_ascii_lowercase().replace(char::is_whitespace, "");
     by_name
@@ -188,10 +233,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(title.as_deref(), Some("My page"));
-        assert_eq!(
-            flow.text,
-            "One\n\nFirst paragraph.\nNew line\n\n- a\n- b\n\nx | y\n1 | 2\n\n  keep\n   this\n\na cat"
-        );
+        assert_eq!(flow.text, "One\n\nFirst paragraph.\nNew line\n\n- a\n- b\n\nx | y\n1 | 2\n\n  keep\n   this\n\na cat");
         assert_eq!(flow.headings[0].title, "One");
     }
 

@@ -89,9 +89,7 @@ fn close(node: Node<'_>, writer: &mut Writer) -> Result<(), Refusal> {
 fn in_tight_item(node: Node<'_>) -> bool {
     let is_list = matches!(node.data.borrow().value, NodeValue::Paragraph | NodeValue::List(_));
     is_list
-        && node
-            .parent()
-            .is_some_and(|parent| matches!(parent.data.borrow().value, NodeValue::Item(_) | NodeValue::TaskItem(_)))
+        && node.parent().is_some_and(|parent| matches!(parent.data.borrow().value, NodeValue::Item(_) | NodeValue::TaskItem(_)))
         && node.previous_sibling().is_none()
 }
 
@@ -118,10 +116,7 @@ mod tests {
              | a | b |\n|---|---|\n| 1 | 2 |\n\n```rust\nfn main() {\n    ok()\n}\n```\n",
         );
         assert_eq!(title.as_deref(), Some("Sorting fast"));
-        assert_eq!(
-            flow.text,
-            "Sorting fast\n\nA link and code. Next line.\n\n- one\n- two\n\na | b\n1 | 2\n\nfn main() {\n    ok()\n}"
-        );
+        assert_eq!(flow.text, "Sorting fast\n\nA link and code. Next line.\n\n- one\n- two\n\na | b\n1 | 2\n\nfn main() {\n    ok()\n}");
         assert_eq!(flow.headings.len(), 1);
     }
 

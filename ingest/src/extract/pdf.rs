@@ -58,12 +58,7 @@ pub(crate) fn read(path: &Path, pdfium: &Path, meter: &Meter, progress: &mut dyn
 }
 
 /// The lines of every page, top to bottom as the file orders them; none for a page that cannot be loaded.
-fn scan(
-    library: &ffi::Pdfium,
-    path: &Path,
-    meter: &Meter,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Vec<Option<PageLines>>, Refusal> {
+fn scan(library: &ffi::Pdfium, path: &Path, meter: &Meter, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Option<PageLines>>, Refusal> {
     let document = library.open(path).map_err(|error| match error {
         ffi::OpenError::Encrypted => Refusal::PdfEncrypted,
         ffi::OpenError::Damaged => Refusal::PdfDamaged,
@@ -112,10 +107,8 @@ fn compose(scanned: Vec<Option<PageLines>>, structure: Structure, meter: &Meter)
         0 | 1 => headings::placed(&by_size, &laid_out),
         _ => headings::from_outline(&structure.outline, &laid_out),
     };
-    let mut composed: Vec<Page> = (1..)
-        .zip(laid_out.drain(..).zip(headings))
-        .map(|(number, (text, headings))| Page { number, text: text.text, headings })
-        .collect();
+    let mut composed: Vec<Page> =
+        (1..).zip(laid_out.drain(..).zip(headings)).map(|(number, (text, headings))| Page { number, text: text.text, headings }).collect();
     hyphens::join(&mut composed);
     let mut chars = 0;
     for page in &mut composed {

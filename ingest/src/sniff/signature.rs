@@ -62,10 +62,7 @@ pub fn unsupported(head: &[u8]) -> Option<&'static str> {
     }
     // Two letters are too few to condemn a text that happens to begin with them.
     let is_text = crate::extract::decode::looks_like_text(head);
-    TABLE
-        .into_iter()
-        .find(|(magic, _)| head.starts_with(magic) && (magic.len() > 3 || !is_text))
-        .map(|(_, what)| what)
+    TABLE.into_iter().find(|(magic, _)| head.starts_with(magic) && (magic.len() > 3 || !is_text)).map(|(_, what)| what)
 }
 
 fn zip_content(head: &[u8]) -> &'static str {
@@ -195,7 +192,12 @@ fn layer3_frame(head: &[u8]) -> Option<usize> {
     if header[0] != 0xff || header[1] & 0xe0 != 0xe0 || version == 1 || layer != 1 {
         return None;
     }
-    let rate = RATES.get(usize::from((header[2] >> 2) & 3))? >> match version { 3 => 0, 2 => 1, _ => 2 };
+    let rate = RATES.get(usize::from((header[2] >> 2) & 3))?
+        >> match version {
+            3 => 0,
+            2 => 1,
+            _ => 2,
+        };
     let table = if version == 3 { MPEG1 } else { MPEG2 };
     let kbits = *table.get(usize::from(header[2] >> 4))?;
     let samples = if version == 3 { 144 } else { 72 };

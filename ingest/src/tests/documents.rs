@@ -73,7 +73,8 @@ fn pages(bytes: &[u8]) -> Vec<String> {
 
 #[test]
 fn only_what_the_page_shows_is_read() {
-    let content = line(100, 700, "shown") + &line(100, 900, "above the page") + &line(-500, 700, "left of it") + &line(100, 40, "cropped away");
+    let content =
+        line(100, 700, "shown") + &line(100, 900, "above the page") + &line(-500, 700, "left of it") + &line(100, 40, "cropped away");
     let sheet = Sheet { crop: "0 100 600 800", ..Sheet::of(content) };
     assert_eq!(pages(&pdf(&[sheet])), ["shown"]);
 }

@@ -123,7 +123,8 @@ async fn captions_become_timed_chunks_and_clean_webvtt() {
         let asset = ingest(&world, name, &fixture(name)).await;
         let read = chunks(&world, asset).await;
         assert!(!read.is_empty() && read.iter().all(|(.., locator)| matches!(locator, Locator::Time { .. })), "{read:?}");
-        let prefix: String = sqlx::query_scalar("select prefix from documents where asset_id = $1").bind(asset.0).fetch_one(&world.env.db).await.unwrap();
+        let prefix: String =
+            sqlx::query_scalar("select prefix from documents where asset_id = $1").bind(asset.0).fetch_one(&world.env.db).await.unwrap();
         let key = Key::in_prefix(&Prefix::parse(&prefix).unwrap(), crate::CAPTIONS).unwrap();
         let file = String::from_utf8(world.env.store.get(&key).await.unwrap().to_vec()).unwrap();
         assert!(file.starts_with("WEBVTT\n") && file.contains("-->") && !file.contains("STYLE") && !file.contains("<b>"), "{file}");
@@ -150,7 +151,10 @@ async fn captions_are_paired_with_the_recording_they_are_called_like() {
 async fn nothing_is_published_without_its_vectors_where_there_are_any() {
     let world = World::new().await;
     let mut owner = world.test.owner().await;
-    sqlx::raw_sql("create table embeddings (content_hash bytea primary key); grant all on embeddings to public").execute(&mut owner).await.unwrap();
+    sqlx::raw_sql("create table embeddings (content_hash bytea primary key); grant all on embeddings to public")
+        .execute(&mut owner)
+        .await
+        .unwrap();
     let mut config = (*world.env.config).clone();
     config.embedder.enabled = true;
     let mut env = world.env.clone();

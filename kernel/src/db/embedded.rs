@@ -94,19 +94,27 @@ impl Postgres {
 
     /// Makes roles, database and, where the server has it, the vector extension. Returns whether it has.
     pub async fn provision(&self, database: &str) -> Result<bool> {
-        let mut postgres = PgConnection::connect_with(&self.superuser_options("postgres")).await.context("connect to the private database")?;
+        let mut postgres =
+            PgConnection::connect_with(&self.superuser_options("postgres")).await.context("connect to the private database")?;
         for role in [OWNER_ROLE, APP_ROLE] {
             // Roles of this server only: the socket's folder keeps everybody else out.
-            let sql = format!("do $$ begin create role {role} login nosuperuser; exception when duplicate_object or unique_violation then null; end $$");
+            let sql = format!(
+                "do $$ begin create role {role} login nosuperuser; exception when duplicate_object or unique_violation then null; end $$"
+            );
             postgres.execute(sqlx::AssertSqlSafe(sql)).await.with_context(|| format!("create role {role}"))?;
         }
-        let exists: bool = sqlx::query_scalar("select exists (select 1 from pg_database where datname = $1)").bind(database).fetch_one(&mut postgres).await?;
+        let exists: bool = sqlx::query_scalar("select exists (select 1 from pg_database where datname = $1)")
+            .bind(database)
+            .fetch_one(&mut postgres)
+            .await?;
         if !exists {
             let sql = format!("create database \"{database}\" owner {OWNER_ROLE}");
             postgres.execute(sqlx::AssertSqlSafe(sql)).await.context("create the database")?;
         }
         let mut inside = PgConnection::connect_with(&self.superuser_options(database)).await?;
-        let available: bool = sqlx::query_scalar("select exists (select 1 from pg_available_extensions where name = 'vector')").fetch_one(&mut inside).await?;
+        let available: bool = sqlx::query_scalar("select exists (select 1 from pg_available_extensions where name = 'vector')")
+            .fetch_one(&mut inside)
+            .await?;
         if available {
             inside.execute("create extension if not exists vector").await.context("create the vector extension")?;
         } else {
@@ -144,7 +152,11 @@ impl Postgres {
                             if !alive(pid) || begun.elapsed() > START_LIMIT {
                                 let tail = fs::read_to_string(log).unwrap_or_default();
                                 let tail: Vec<&str> = tail.lines().rev().take(5).collect();
-                                bail!("the private database does not start; the end of {} says: {}", log.display(), tail.into_iter().rev().collect::<Vec<_>>().join(" | "));
+                                bail!(
+                                    "the private database does not start; the end of {} says: {}",
+                                    log.display(),
+                                    tail.into_iter().rev().collect::<Vec<_>>().join(" | ")
+                                );
                             }
                             tokio::time::sleep(Duration::from_millis(30)).await;
                         }
@@ -187,7 +199,12 @@ fn find_installation(configured: &Path) -> Result<PathBuf> {
         .map(|entries| entries.flatten().map(|entry| entry.path()).filter(|dir| dir.join("bin/postgres").exists()).collect())
         .unwrap_or_default();
     system.sort_by_key(|dir| dir.file_name().and_then(|name| name.to_string_lossy().parse::<u32>().ok()));
-    system.pop().with_context(|| format!("no PostgreSQL in {} or /usr/lib/postgresql: run `make build`, or set assets.postgres or database.url", configured.display()))
+    system.pop().with_context(|| {
+        format!(
+            "no PostgreSQL in {} or /usr/lib/postgresql: run `make build`, or set assets.postgres or database.url",
+            configured.display()
+        )
+    })
 }
 
 fn unprivileged_user(configured: &str) -> Result<Option<User>> {
@@ -199,12 +216,15 @@ fn unprivileged_user(configured: &str) -> Result<Option<User>> {
     let find = |name: &str| {
         passwd.lines().find_map(|line| {
             let mut fields = line.split(':');
-            (fields.next() == Some(name)).then(|| Some(User { name: name.into(), uid: fields.nth(1)?.parse().ok()?, gid: fields.next()?.parse().ok()? }))?
+            (fields.next() == Some(name))
+                .then(|| Some(User { name: name.into(), uid: fields.nth(1)?.parse().ok()?, gid: fields.next()?.parse().ok()? }))?
         })
     };
     let candidates = if configured.is_empty() { vec!["learnhub", "postgres", "nobody"] } else { vec![configured] };
     let user = candidates.iter().find_map(|name| find(name));
-    user.map(Some).with_context(|| format!("PostgreSQL does not run as root and there is no user {}: set database.embedded_user", candidates.join(", ")))
+    user.map(Some).with_context(|| {
+        format!("PostgreSQL does not run as root and there is no user {}: set database.embedded_user", candidates.join(", "))
+    })
 }
 
 fn become_user(command: &mut Command, user: Option<&User>) {
@@ -216,13 +236,23 @@ fn become_user(command: &mut Command, user: Option<&User>) {
 fn initialise(installation: &Path, cluster: &Path, user: Option<&User>) -> Result<()> {
     info!("initialising a private database in {}", cluster.display());
     let mut command = Command::new(installation.join("bin/initdb"));
-    command.arg("-D").arg(cluster).args(["-U", SUPERUSER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums", "--no-instructions"]);
+    command.arg("-D").arg(cluster).args([
+        "-U",
+        SUPERUSER,
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "--data-checksums",
+        "--no-instructions",
+    ]);
     command.current_dir("/").stdin(Stdio::null());
     become_user(&mut command, user);
     let output = command.output().with_context(|| format!("run {}/bin/initdb", installation.display()))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let hint = user.map(|user| format!(" (it runs as {}, who must be able to reach that folder: choose another data.dir)", user.name)).unwrap_or_default();
+        let hint = user
+            .map(|user| format!(" (it runs as {}, who must be able to reach that folder: choose another data.dir)", user.name))
+            .unwrap_or_default();
         bail!("cannot initialise a database in {}{hint}: {}", cluster.display(), said.trim());
     }
     Ok(())
@@ -232,7 +262,8 @@ fn initialise(installation: &Path, cluster: &Path, user: Option<&User>) -> Resul
 fn wait_for_predecessor(cluster: &Path) -> Result<()> {
     let pid_of = || -> Option<i32> { fs::read_to_string(cluster.join("postmaster.pid")).ok()?.lines().next()?.trim().parse().ok() };
     let Some(pid) = pid_of() else { return Ok(()) };
-    let is_ours = || fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(&*cluster.to_string_lossy()));
+    let is_ours =
+        || fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(&*cluster.to_string_lossy()));
     let begun = Instant::now();
     let mut asked = false;
     while is_ours() && alive(pid) {
@@ -251,7 +282,8 @@ fn wait_for_predecessor(cluster: &Path) -> Result<()> {
 }
 
 fn alive(pid: i32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z'))
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z'))
 }
 
 /// Starts the server from a thread of its own: the parent-death signal belongs to the thread that forks, and this

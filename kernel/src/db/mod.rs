@@ -35,7 +35,8 @@ pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<
 
 /// Options out of a URL, whose password never gets into a message.
 pub fn options(url: &str, key: &str) -> Result<PgConnectOptions> {
-    PgConnectOptions::from_str(url).map_err(|_| anyhow::anyhow!("{key} is not a PostgreSQL URL such as postgres://user:password@host/database"))
+    PgConnectOptions::from_str(url)
+        .map_err(|_| anyhow::anyhow!("{key} is not a PostgreSQL URL such as postgres://user:password@host/database"))
 }
 
 /// Brings the schema up to date as its owner and grants to the program's role what it needs.
@@ -71,7 +72,10 @@ pub async fn pending_migrations(db: &PgPool) -> Result<usize> {
 
 /// Refuses to work as a role that row security and grants do not bind.
 pub async fn refuse_superuser(db: &PgPool) -> Result<()> {
-    let superuser: bool = sqlx::query_scalar("select rolsuper from pg_roles where rolname = current_user").fetch_one(db).await.context("look at our own role")?;
+    let superuser: bool = sqlx::query_scalar("select rolsuper from pg_roles where rolname = current_user")
+        .fetch_one(db)
+        .await
+        .context("look at our own role")?;
     if superuser {
         bail!("database.url connects as a superuser; use a role of its own, as docs/operations.md shows");
     }

@@ -110,7 +110,8 @@ impl Tokens {
         let now = now.unix_timestamp();
         let leeway = LEEWAY as i64;
         let lives = claims.exp.checked_sub(claims.iat).is_some_and(|life| life <= self.life.whole_seconds());
-        (lives && claims.nbf <= now + leeway && claims.exp > now - leeway).then_some(Principal { account_id: claims.sub, role: claims.role })
+        (lives && claims.nbf <= now + leeway && claims.exp > now - leeway)
+            .then_some(Principal { account_id: claims.sub, role: claims.role })
     }
 }
 
@@ -181,7 +182,8 @@ mod tests {
         let parts: Vec<&str> = token.split('.').collect();
         let body = parts[1];
         let other = Tokens::new(&[8; 32], Duration::minutes(60)).issue(&somebody(), now()).unwrap();
-        let raised = String::from_utf8(base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(body).unwrap()).unwrap().replace("student", "admin");
+        let raised =
+            String::from_utf8(base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(body).unwrap()).unwrap().replace("student", "admin");
         for forged in [
             other,
             format!("{}.{body}.", b64(r#"{"alg":"none","typ":"JWT"}"#)),
@@ -201,7 +203,10 @@ mod tests {
     #[test]
     fn a_token_with_strange_times_is_worth_nothing() {
         for (iat, nbf, exp) in [("1", "1", "\"9999999999\""), ("1800000000", "1", "99999999999"), ("-1", "0", "9223372036854775807")] {
-            let claims = format!(r#"{{"iss":"learnhub","aud":"learnhub-api","sub":"{}","role":"admin","iat":{iat},"nbf":{nbf},"exp":{exp}}}"#, AccountId::new());
+            let claims = format!(
+                r#"{{"iss":"learnhub","aud":"learnhub-api","sub":"{}","role":"admin","iat":{iat},"nbf":{nbf},"exp":{exp}}}"#,
+                AccountId::new()
+            );
             let claims: serde_json::Value = serde_json::from_str(&claims).unwrap();
             let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &tokens().encoding).unwrap();
             assert_eq!(tokens().verify(&token, now()), None);

@@ -62,10 +62,25 @@ impl Ctx {
     }
 
     /// Runs a part of this program in a disposable process; see [`crate::child`].
-    pub async fn child<Q: Serialize, A: DeserializeOwned>(&self, name: &'static str, request: &Q, limits: Limits, dir: &Path) -> Result<A, Failure> {
+    pub async fn child<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        name: &'static str,
+        request: &Q,
+        limits: Limits,
+        dir: &Path,
+    ) -> Result<A, Failure> {
         let progress = self.progress();
         let report = move |done, total| progress.report(done, total);
-        let answer = child::run(&self.env.config.paths.program, name, &serde_json::to_value(request)?, &limits, dir, self.job.request_id.as_deref(), report).await?;
+        let answer = child::run(
+            &self.env.config.paths.program,
+            name,
+            &serde_json::to_value(request)?,
+            &limits,
+            dir,
+            self.job.request_id.as_deref(),
+            report,
+        )
+        .await?;
         Ok(serde_json::from_value(answer)?)
     }
 

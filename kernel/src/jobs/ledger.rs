@@ -328,10 +328,14 @@ pub async fn cancel(db: &PgPool, id: JobId) -> Result<Answer> {
 /// Ends a running job that was asked to stop.
 pub async fn cancelled(db: &PgPool, job: &Claimed) -> Result<()> {
     let mut tx = db.begin().await.context("begin to cancel")?;
-    let held = sqlx::query_scalar!("select 1 as \"one!\" from jobs where id = $1 and attempt = $2 and state = 'running' for update", job.id.0, job.attempt)
-        .fetch_optional(&mut *tx)
-        .await
-        .context("look up the job to cancel")?;
+    let held = sqlx::query_scalar!(
+        "select 1 as \"one!\" from jobs where id = $1 and attempt = $2 and state = 'running' for update",
+        job.id.0,
+        job.attempt
+    )
+    .fetch_optional(&mut *tx)
+    .await
+    .context("look up the job to cancel")?;
     if held.is_some() {
         mark_cancelled(&mut tx, job.id, job.asset_id, job.stage.as_str(), job.attempt).await?;
     }

@@ -40,8 +40,7 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in the order in which an upload meets them.
-    pub const ALL: [Self; 7] =
-        [Self::Ingest, Self::Transcode, Self::Extract, Self::Embed, Self::Index, Self::Publish, Self::Certify];
+    pub const ALL: [Self; 7] = [Self::Ingest, Self::Transcode, Self::Extract, Self::Embed, Self::Index, Self::Publish, Self::Certify];
 
     /// The word used in SQL, JSON, configuration and logs.
     pub fn as_str(self) -> &'static str {

@@ -29,7 +29,10 @@ pub async fn sweep(db: &PgPool, store: &dyn ObjectStore, key: &Key) -> Result<()
     let sha256 = hex::decode(key.file_name()).with_context(|| format!("{key} is no source"))?;
     let mut tx = db.begin().await.context("begin to sweep a source")?;
     lock(&mut tx, &sha256).await?;
-    let meant = sqlx::query_scalar!("select exists (select 1 from sources where sha256 = $1) as \"meant!\"", &sha256[..]).fetch_one(&mut *tx).await.context("look for the row of a source")?;
+    let meant = sqlx::query_scalar!("select exists (select 1 from sources where sha256 = $1) as \"meant!\"", &sha256[..])
+        .fetch_one(&mut *tx)
+        .await
+        .context("look for the row of a source")?;
     if !meant {
         store.delete(key).await?;
     }

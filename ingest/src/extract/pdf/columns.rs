@@ -106,9 +106,24 @@ mod tests {
     #[test]
     fn rows_across_two_columns_are_put_in_order() {
         let mut lines: Vec<Line> = (0..8)
-            .map(|n| row(&format!("left column line number {n} of prose"), &format!("right column line number {n} of prose"), 700.0 - 12.0 * n as f32))
+            .map(|n| {
+                row(
+                    &format!("left column line number {n} of prose"),
+                    &format!("right column line number {n} of prose"),
+                    700.0 - 12.0 * n as f32,
+                )
+            })
             .collect();
-        let title = Line { text: "A title across both".into(), left: 100.0, right: 500.0, bottom: 760.0, base: 760.0, top: 780.0, size: 20.0, pieces: vec![] };
+        let title = Line {
+            text: "A title across both".into(),
+            left: 100.0,
+            right: 500.0,
+            bottom: 760.0,
+            base: 760.0,
+            top: 780.0,
+            size: 20.0,
+            pieces: vec![],
+        };
         lines.insert(0, title);
         let mut page = page(lines);
         untangle(&mut page);
@@ -120,7 +135,10 @@ mod tests {
 
     #[test]
     fn tables_and_short_pages_are_left_alone() {
-        for lines in [(0..20).map(|n| row("cell", "42", 700.0 - 12.0 * n as f32)).collect::<Vec<_>>(), vec![row("only one row of prose is not enough", "to call it a column of its own", 1.0)]] {
+        for lines in [
+            (0..20).map(|n| row("cell", "42", 700.0 - 12.0 * n as f32)).collect::<Vec<_>>(),
+            vec![row("only one row of prose is not enough", "to call it a column of its own", 1.0)],
+        ] {
             let before = page(lines);
             let mut after = before.clone();
             untangle(&mut after);

@@ -114,8 +114,7 @@ impl Pdfium {
     pub fn with<T>(path: &Path, work: impl FnOnce(&Pdfium) -> T) -> Result<T, PdfiumMissing> {
         let loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
         if LOADED.get().is_none() {
-            let pdfium = Self::load(path)
-                .map_err(|error| PdfiumMissing { path: path.to_owned(), reason: error.to_string() })?;
+            let pdfium = Self::load(path).map_err(|error| PdfiumMissing { path: path.to_owned(), reason: error.to_string() })?;
             // Nobody else can have set it: `loading` is held.
             let _ = LOADED.set(Mutex::new(pdfium));
         }
@@ -131,12 +130,7 @@ impl Pdfium {
         // No folders of system fonts: text must not depend on what is installed on this machine.
         // PDFium keeps the pointer, so the list lives as long as the process.
         let no_fonts: &'static [*const c_char; 1] = Box::leak(Box::new([ptr::null()]));
-        let config = LibraryConfig {
-            version: 2,
-            user_font_paths: no_fonts.as_ptr(),
-            isolate: ptr::null_mut(),
-            v8_embedder_slot: 0,
-        };
+        let config = LibraryConfig { version: 2, user_font_paths: no_fonts.as_ptr(), isolate: ptr::null_mut(), v8_embedder_slot: 0 };
         // SAFETY: called once per process (see `with`), with a configuration of the version it names, whose
         // list of fonts ends with a null and is never freed.
         unsafe { (call.init)(&config) };

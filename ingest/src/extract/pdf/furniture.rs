@@ -26,9 +26,7 @@ pub fn remove(pages: &mut [PageLines]) {
     let is_common = |count: usize, of: usize| count >= MIN_PAGES && count as f32 >= MIN_SHARE * of as f32;
     let furniture: HashSet<Key> = seen
         .into_iter()
-        .filter(|(_, counts)| {
-            is_common(counts[0] + counts[1], pages.len()) || (0..2).any(|side| is_common(counts[side], sides[side]))
-        })
+        .filter(|(_, counts)| is_common(counts[0] + counts[1], pages.len()) || (0..2).any(|side| is_common(counts[side], sides[side])))
         .map(|(key, _)| key)
         .collect();
     for page in pages {

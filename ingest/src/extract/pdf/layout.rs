@@ -73,11 +73,7 @@ fn seam(above: &Line, line: &Line, column: f32, pitch: Option<f32>) -> Seam {
     if above.text.ends_with(HYPHEN) {
         return Seam::None;
     }
-    let goes_on = if is_unspaced(above.text.chars().last()) && is_unspaced(line.text.chars().next()) {
-        Seam::None
-    } else {
-        Seam::Space
-    };
+    let goes_on = if is_unspaced(above.text.chars().last()) && is_unspaced(line.text.chars().next()) { Seam::None } else { Seam::Space };
     let (small, large) = (above.size.min(line.size), above.size.max(line.size));
     if large > 0.0 && small / large < 0.85 {
         return Seam::Block;
@@ -154,7 +150,9 @@ fn without_leaders(line: &str) -> Cow<'_, str> {
 fn begins_item(text: &str) -> bool {
     let mut chars = text.chars();
     match chars.next() {
-        Some('•' | '◦' | '▪' | '■' | '●' | '○' | '–' | '—' | '‣' | '∙' | '·' | '*' | '✓' | '➢' | '❖' | '\u{f0b7}' | '\u{f0a7}') => true,
+        Some('•' | '◦' | '▪' | '■' | '●' | '○' | '–' | '—' | '‣' | '∙' | '·' | '*' | '✓' | '➢' | '❖' | '\u{f0b7}' | '\u{f0a7}') => {
+            true
+        }
         Some('-') => chars.next() == Some(' '),
         Some(first) if first.is_ascii_alphanumeric() || first == '(' => {
             let mark: String = text.chars().take(5).take_while(|c| !c.is_whitespace()).collect();
@@ -237,7 +235,8 @@ mod tests {
 
     #[test]
     fn a_sentence_goes_on_over_a_somewhat_wider_gap() {
-        let mut page: Vec<Line> = (0..6).map(|n| line("a line of the sentence that is as long as", 50.0, 300.0, 700.0 - 12.0 * n as f32)).collect();
+        let mut page: Vec<Line> =
+            (0..6).map(|n| line("a line of the sentence that is as long as", 50.0, 300.0, 700.0 - 12.0 * n as f32)).collect();
         page.push(line("the others", 50.0, 120.0, 640.0 - 18.0));
         assert!(!text(page.clone()).contains('\n'));
         page[6].base -= 20.0;
@@ -246,7 +245,8 @@ mod tests {
 
     #[test]
     fn line_offsets_count_characters() {
-        let page = PageLines { lines: vec![line("größe", 50.0, 100.0, 700.0), line("zwei", 50.0, 100.0, 600.0)], width: 1.0, height: 1.0 };
+        let page =
+            PageLines { lines: vec![line("größe", 50.0, 100.0, 700.0), line("zwei", 50.0, 100.0, 600.0)], width: 1.0, height: 1.0 };
         assert_eq!(of(&page).lines, [(0, 5), (7, 11)]);
     }
 }

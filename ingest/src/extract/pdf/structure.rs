@@ -82,11 +82,13 @@ fn title(document: &Document) -> Option<String> {
 /// Programs fill in a file's name or their own; neither is what the document is called.
 fn sensible_title(title: &str) -> Option<String> {
     let title = title.trim();
-    let title = ["Microsoft Word - ", "Microsoft PowerPoint - "].iter().fold(title, |rest, prefix| rest.strip_prefix(prefix).unwrap_or(rest));
+    let title =
+        ["Microsoft Word - ", "Microsoft PowerPoint - "].iter().fold(title, |rest, prefix| rest.strip_prefix(prefix).unwrap_or(rest));
     let lower = title.to_lowercase();
-    let is_file = [".doc", ".docx", ".ppt", ".pptx", ".pdf", ".tex", ".dvi", ".indd", ".odt", ".odp", ".rtf", ".qxd", ".txt", ".html", ".ps"]
-        .iter()
-        .any(|ending| lower.ends_with(ending));
+    let is_file =
+        [".doc", ".docx", ".ppt", ".pptx", ".pdf", ".tex", ".dvi", ".indd", ".odt", ".odp", ".rtf", ".qxd", ".txt", ".html", ".ps"]
+            .iter()
+            .any(|ending| lower.ends_with(ending));
     let is_default = ["title", "document", "powerpoint presentation", "slide 1", "presentation", "(anonymous)"].contains(&lower.as_str());
     let is_default = is_default || lower.starts_with("untitled") || (title.contains('_') && !title.contains(' '));
     let has_words = title.chars().filter(|c| c.is_alphabetic()).count() >= 3;
@@ -276,12 +278,17 @@ mod tests {
         pdf.objects.insert(pages, dictionary! { "Type" => "Pages", "Kids" => vec![first.into(), second.into()], "Count" => 2 }.into());
         let (one, two, child) = (pdf.new_object_id(), pdf.new_object_id(), pdf.new_object_id());
         let root = pdf.add_object(dictionary! { "First" => one });
-        pdf.objects.insert(one, dictionary! { "Title" => text_string("One"), "Dest" => vec![first.into()], "Next" => two, "First" => child }.into());
+        pdf.objects.insert(
+            one,
+            dictionary! { "Title" => text_string("One"), "Dest" => vec![first.into()], "Next" => two, "First" => child }.into(),
+        );
         pdf.objects.insert(child, dictionary! { "Title" => text_string("Child"), "Dest" => vec![first.into()] }.into());
         // The last entry points back to the first: a loop.
         pdf.objects.insert(two, dictionary! { "Title" => text_string("Zwei"), "A" => dictionary! { "S" => "GoTo", "D" => Object::string_literal("two") }, "Next" => one }.into());
         let names = dictionary! { "Names" => vec![Object::string_literal("two"), dictionary! { "D" => vec![second.into()] }.into()] };
-        let catalog = pdf.add_object(dictionary! { "Type" => "Catalog", "Pages" => pages, "Outlines" => root, "Names" => dictionary! { "Dests" => names } });
+        let catalog = pdf.add_object(
+            dictionary! { "Type" => "Catalog", "Pages" => pages, "Outlines" => root, "Names" => dictionary! { "Dests" => names } },
+        );
         let info = pdf.add_object(dictionary! { "Title" => text_string("Microsoft Word - Lecture 4") });
         pdf.trailer.set("Root", catalog);
         pdf.trailer.set("Info", info);
