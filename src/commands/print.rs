@@ -59,7 +59,11 @@ pub fn index_status(status: &indexer::Status, assets: usize, waiting: i64, as_js
         waiting: i64,
     }
     let index = Index { status, assets, waiting };
-    if as_json { json(&index) } else { Ok(println!("{}", serde_json::to_string_pretty(&index)?)) }
+    if as_json {
+        return json(&index);
+    }
+    println!("{}", serde_json::to_string_pretty(&index)?);
+    Ok(())
 }
 
 /// Columns wide enough for what stands in them.

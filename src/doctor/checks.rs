@@ -97,10 +97,12 @@ fn disk(data: &Path) -> Finding {
     };
     let seen = format!("{:.1} GB free in {}", free as f64 / 1e9, data.display());
     let fix = "free some space, or move the data folder (data.dir) to a larger disk";
-    match free {
-        ..DISK_FAIL => Finding::fail("disk", seen, fix),
-        ..DISK_WARN => Finding::warn("disk", seen, fix),
-        _ => Finding::ok("disk", seen),
+    if free < DISK_FAIL {
+        Finding::fail("disk", seen, fix)
+    } else if free < DISK_WARN {
+        Finding::warn("disk", seen, fix)
+    } else {
+        Finding::ok("disk", seen)
     }
 }
 

@@ -34,7 +34,15 @@ fn finding(name: &'static str, meaning: &str, offenders: Result<Vec<String>>) ->
         Ok(offenders) => {
             let more = if offenders.len() > NAMED { format!(" and {} more", offenders.len() - NAMED) } else { String::new() };
             let named = offenders.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
-            Finding::fail(name, format!("{meaning}: not so for {named}{more}"), "please report this: it should not be possible")
+            Finding::fail(
+                name,
+                format!("{meaning}: not so for {named}{more}"),
+                if name == "I5" {
+                    "run `learnhub index rebuild`, and please report it"
+                } else {
+                    "please report this: it should not be possible"
+                },
+            )
         }
         Err(error) => Finding::fail(name, format!("{meaning}: cannot be checked: {error:#}"), "mend that and look again"),
     }

@@ -13,6 +13,15 @@ pub struct Dropper {
     sequence: Option<Sequence>,
 }
 
+/// What remains of a packet.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Thinned {
+    Whole,
+    /// Without the picture that would be shown; others refer to the rest.
+    Part(Vec<u8>),
+    Nothing,
+}
+
 /// What of the sequence header is needed to find a frame's reference flags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sequence {
@@ -30,30 +39,31 @@ const SELECT: u32 = 2;
 impl Dropper {
     /// `config` is the stream's `av1C` record, `frame` the nominal duration of a picture in ticks.
     pub fn new(config: &[u8], frame: i64) -> Self {
-        let sequence = units(config.get(4..).unwrap_or_default()).find(|(kind, _)| *kind == SEQUENCE_HEADER);
-        Self { apart: frame * 3 / 2, last: None, sequence: sequence.and_then(|(_, body)| Sequence::read(body)) }
+        let sequence = units(config.get(4..).unwrap_or_default()).find(|unit| unit.kind == SEQUENCE_HEADER);
+        Self { apart: frame * 3 / 2, last: None, sequence: sequence.and_then(|unit| Sequence::read(unit.body)) }
     }
 
-    /// Whether the packet that is shown at `pts` may be left out.
-    pub fn drops(&mut self, packet: &[u8], pts: i64) -> bool {
-        let mut frames = 0;
-        let mut unreferenced = false;
-        for (kind, body) in units(packet) {
-            match kind {
-                SEQUENCE_HEADER => self.sequence = Sequence::read(body),
-                FRAME | FRAME_HEADER => {
-                    frames += 1;
-                    unreferenced = self.sequence.is_some_and(|sequence| sequence.leaves_unreferenced(body) == Some(true));
-                }
-                _ => {}
+    /// What of the packet that is shown at `pts` must be decoded.
+    pub fn thin(&mut self, packet: &[u8], pts: i64) -> Thinned {
+        let far = self.last.is_none_or(|last| (pts - last).abs() >= self.apart);
+        let (mut rest, mut others, mut dropped) = (Vec::new(), 0, 0);
+        for unit in units(packet) {
+            if unit.kind == SEQUENCE_HEADER {
+                self.sequence = Sequence::read(unit.body);
+            }
+            let unreferenced = self.sequence.is_some_and(|sequence| sequence.leaves_unreferenced(unit.body) == Some(true));
+            if unit.kind == FRAME && unreferenced {
+                dropped += 1;
+            } else {
+                others += usize::from(matches!(unit.kind, FRAME | FRAME_HEADER));
+                rest.extend(unit.whole);
             }
         }
-        let far = self.last.is_none_or(|last| (pts - last).abs() >= self.apart);
-        let drops = frames == 1 && unreferenced && far;
-        if drops {
-            self.last = Some(pts);
+        if dropped != 1 || !far {
+            return Thinned::Whole;
         }
-        drops
+        self.last = Some(pts);
+        if others == 0 { Thinned::Nothing } else { Thinned::Part(rest) }
     }
 }
 
@@ -129,8 +139,15 @@ impl Sequence {
     }
 }
 
-/// The units of a bitstream that carry their size, with their kinds. Ends at the first that makes no sense.
-fn units(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+/// An open bitstream unit.
+struct Unit<'a> {
+    kind: u8,
+    whole: &'a [u8],
+    body: &'a [u8],
+}
+
+/// The units of a bitstream that carry their size. Ends at the first that makes no sense.
+fn units(mut bytes: &[u8]) -> impl Iterator<Item = Unit<'_>> {
     std::iter::from_fn(move || {
         let header = *bytes.first()?;
         let (extended, sized) = (header & 4 != 0, header & 2 != 0);
@@ -148,9 +165,9 @@ fn units(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
             }
         }
         let end = at.checked_add(usize::try_from(size).ok()?)?;
-        let body = bytes.get(at..end)?;
+        let (whole, body) = (bytes.get(..end)?, bytes.get(at..end)?);
         bytes = &bytes[end..];
-        Some((header >> 3 & 0x0F, body))
+        Some(Unit { kind: header >> 3 & 0x0F, whole, body })
     })
 }
 
@@ -221,24 +238,29 @@ mod tests {
     #[test]
     fn only_shown_pictures_that_nothing_refers_to_are_dropped_and_never_two_neighbours() {
         let mut dropper = dropper();
-        assert!(!dropper.drops(&frame("01", '1', "00000100"), 0), "a reference");
-        assert!(!dropper.drops(&frame("00", '1', "00000000"), 0), "a key frame");
-        assert!(!dropper.drops(&frame("01", '0', "00000000"), 0), "shown later");
-        assert!(dropper.drops(&frame("01", '1', "00000000"), 1500));
-        assert!(!dropper.drops(&frame("01", '1', "00000000"), 3000), "its neighbour");
-        assert!(dropper.drops(&frame("01", '1', "00000000"), 4500));
-        let two = [frame("01", '1', "00000000"), frame("01", '1', "00000000")].concat();
-        assert!(!dropper.drops(&two, 9000), "two pictures in one packet");
+        let (reference, unreferenced) = (frame("01", '1', "00000100"), frame("01", '1', "00000000"));
+        assert_eq!(dropper.thin(&reference, 0), Thinned::Whole);
+        assert_eq!(dropper.thin(&frame("00", '1', "00000000"), 0), Thinned::Whole, "a key frame");
+        assert_eq!(dropper.thin(&frame("01", '0', "00000000"), 0), Thinned::Whole, "shown later");
+        assert_eq!(dropper.thin(&unreferenced, 1500), Thinned::Nothing);
+        assert_eq!(dropper.thin(&unreferenced, 3000), Thinned::Whole, "its neighbour");
+        assert_eq!(dropper.thin(&unreferenced, 4500), Thinned::Nothing);
+    }
+
+    #[test]
+    fn pictures_in_the_same_packet_that_others_refer_to_stay() {
+        let hidden = frame("01", '0', "00001000");
+        let both = [hidden.clone(), frame("01", '1', "00000000")].concat();
+        assert_eq!(dropper().thin(&both, 0), Thinned::Part(hidden));
     }
 
     #[test]
     fn cut_and_nonsensical_bytes_drop_nothing() {
         let whole = frame("01", '1', "00000000");
         for length in 0..whole.len() {
-            assert!(!dropper().drops(&whole[..length], 0));
+            assert_eq!(dropper().thin(&whole[..length], 0), Thinned::Whole);
         }
-        let mut without = Dropper::new(&[], 1500);
-        assert!(!without.drops(&whole, 0), "no sequence header");
-        assert!(!dropper().drops(&[0xFF; 64], 0));
+        assert_eq!(Dropper::new(&[], 1500).thin(&whole, 0), Thinned::Whole, "no sequence header");
+        assert_eq!(dropper().thin(&[0xFF; 64], 0), Thinned::Whole);
     }
 }

@@ -15,7 +15,7 @@ use crate::budget::MAX_SECONDS;
 use crate::cadence::VIDEO_TIMESCALE;
 use crate::captions::Captions;
 use crate::clock::{Clock, FAR_BEFORE, rescale, ticks, untick};
-use crate::droppable::Dropper;
+use crate::droppable::{Dropper, Thinned};
 use crate::error::TranscodeError;
 use crate::ladder::Rung;
 use crate::line::{Flow, Station};
@@ -139,11 +139,15 @@ impl Source {
                 video.out.packet(ticks(dts, base), ticks(packet.duration(), base));
             }
             let time = packet.pts().map(|pts| ticks(pts, base));
-            if let (Some(dropper), Some(data), Some(pts)) = (&mut video.dropper, packet.data(), time)
-                && dropper.drops(data, pts)
-            {
-                self.tally.video_packets += 1;
-                return Ok(());
+            if let (Some(dropper), Some(data), Some(pts)) = (&mut video.dropper, packet.data(), time) {
+                match dropper.thin(data, pts) {
+                    Thinned::Whole => {}
+                    Thinned::Part(rest) => *packet = with_data(packet, &rest),
+                    Thinned::Nothing => {
+                        self.tally.video_packets += 1;
+                        return Ok(());
+                    }
+                }
             }
         }
         self.decode(index, Some(packet), hand_on)?;
@@ -266,6 +270,17 @@ impl VideoIn {
             out: Placing::new(info, top, reading.segment, reading.hold_repeats, claimed),
         })
     }
+}
+
+/// The same packet with other bytes.
+fn with_data(packet: &Packet, data: &[u8]) -> Packet {
+    let mut other = Packet::copy(data);
+    other.set_stream(packet.stream());
+    other.set_pts(packet.pts());
+    other.set_dts(packet.dts());
+    other.set_duration(packet.duration());
+    other.set_flags(packet.flags());
+    other
 }
 
 /// Half the pictures of AV1 above the frame-rate cap need not be decoded.

@@ -21,8 +21,11 @@ use super::{APP_ROLE, OWNER_ROLE};
 pub struct Postgres {
     socket_dir: PathBuf,
     pid: i32,
-    stop: Option<(mpsc::Sender<()>, thread::JoinHandle<()>)>,
+    stop: Option<Stop>,
 }
+
+/// How to stop the server, and the thread that does it.
+type Stop = (mpsc::Sender<()>, thread::JoinHandle<()>);
 
 /// An unprivileged user to run as when this program is root.
 struct User {
@@ -288,7 +291,7 @@ fn alive(pid: i32) -> bool {
 
 /// Starts the server from a thread of its own: the parent-death signal belongs to the thread that forks, and this
 /// one lives until the server is stopped.
-fn spawn(mut command: Command, user: Option<&User>, log: &Path) -> Result<(i32, (mpsc::Sender<()>, thread::JoinHandle<()>))> {
+fn spawn(mut command: Command, user: Option<&User>, log: &Path) -> Result<(i32, Stop)> {
     let log = fs::OpenOptions::new().create(true).append(true).open(log).with_context(|| format!("open {}", log.display()))?;
     command.stdin(Stdio::null()).stdout(log.try_clone().context("share the server's log")?).stderr(log).current_dir("/");
     become_user(&mut command, user);

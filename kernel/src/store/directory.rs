@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(part.concat(), b"234");
         assert_eq!(store.head(&key).await.unwrap().unwrap().bytes, 10);
         let listed = store.list(&format!("assets/{asset}")).await.unwrap();
-        assert_eq!(listed.iter().map(|(k, _)| k.clone()).collect::<Vec<_>>(), [key.clone()]);
+        assert_eq!(listed.iter().map(|(k, _)| k.clone()).collect::<Vec<_>>(), std::slice::from_ref(&key));
         store.delete(&key).await.unwrap();
         store.delete(&key).await.unwrap();
         assert!(store.list("assets").await.unwrap().is_empty());
