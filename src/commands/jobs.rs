@@ -43,7 +43,7 @@ struct Job {
 
 pub async fn run(world: &World, command: Jobs) -> Result<ExitCode> {
     match command {
-        Jobs::Ls { state, stage, limit, json } => list(world, state, stage.map(|stage| stage.to_string()), limit, json).await,
+        Jobs::Ls { state, stage, limit, json } => list(world, state.as_deref(), stage.map(|stage| stage.as_str()), limit, json).await,
         Jobs::Show { id, json } => show(world, id, json).await,
         Jobs::Retry { ids, all_dead, json } => {
             let ids = if all_dead {
@@ -68,22 +68,28 @@ pub async fn run(world: &World, command: Jobs) -> Result<ExitCode> {
     }
 }
 
-async fn list(world: &World, state: Option<String>, stage: Option<String>, limit: i64, json: bool) -> Result<ExitCode> {
-    let jobs = sqlx::query_as!(
+/// Jobs, newest first, that fit what is given.
+async fn read(world: &World, id: Option<JobId>, state: Option<&str>, stage: Option<&str>, limit: i64) -> Result<Vec<Job>> {
+    sqlx::query_as!(
         Job,
         "select j.id, j.kind, j.stage, j.state, j.attempt, j.failures, j.max_failures, j.asset_id, a.file_name as \"file_name?\",
                 j.progress_done, j.progress_total, j.failure_class, j.failure_code, j.failure_reason, j.failure_detail,
                 j.worker, j.request_id, j.created_at, j.started_at, j.ended_at
            from jobs j left join assets a on a.id = j.asset_id
-          where ($1::text is null or j.state = $1) and ($2::text is null or j.stage = $2)
-          order by j.id desc limit $3",
+          where ($1::uuid is null or j.id = $1) and ($2::text is null or j.state = $2) and ($3::text is null or j.stage = $3)
+          order by j.id desc limit $4",
+        id.map(|id| id.0),
         state,
         stage,
         limit,
     )
     .fetch_all(&world.env.db)
     .await
-    .context("list jobs")?;
+    .context("list jobs")
+}
+
+async fn list(world: &World, state: Option<&str>, stage: Option<&str>, limit: i64, json: bool) -> Result<ExitCode> {
+    let jobs = read(world, None, state, stage, limit).await?;
     if json {
         print::json(&jobs)?;
         return Ok(ExitCode::SUCCESS);
@@ -112,17 +118,7 @@ async fn list(world: &World, state: Option<String>, stage: Option<String>, limit
 }
 
 async fn show(world: &World, id: JobId, json: bool) -> Result<ExitCode> {
-    let job = sqlx::query_as!(
-        Job,
-        "select j.id, j.kind, j.stage, j.state, j.attempt, j.failures, j.max_failures, j.asset_id, a.file_name as \"file_name?\",
-                j.progress_done, j.progress_total, j.failure_class, j.failure_code, j.failure_reason, j.failure_detail,
-                j.worker, j.request_id, j.created_at, j.started_at, j.ended_at
-           from jobs j left join assets a on a.id = j.asset_id where j.id = $1",
-        id.0,
-    )
-    .fetch_optional(&world.env.db)
-    .await?
-    .with_context(|| format!("there is no job {id}"))?;
+    let job = read(world, Some(id), None, None, 1).await?.pop().with_context(|| format!("there is no job {id}"))?;
     if json {
         print::json(&job)?;
     } else {
