@@ -44,10 +44,16 @@ pub async fn run(env: Env, stop: CancellationToken) {
                 .execute(&env.db)
                 .await?
                 .rows_affected();
-            if !objects.is_empty() || files > 0 || tokens > 0 {
-                info!("swept {} orphaned objects, {files} scratch files, {tokens} expired refresh tokens", objects.len());
+            let mut conn = env.db.acquire().await.context("reach the database")?;
+            let vectors = match embedder::schema::present(&mut conn).await? {
+                true => embedder::vectors::sweep(&mut conn).await?,
+                false => 0,
+            };
+            if !objects.is_empty() || files > 0 || tokens > 0 || vectors > 0 {
+                let objects = objects.len();
+                info!("swept {objects} orphaned objects, {files} scratch files, {vectors} vectors, {tokens} expired refresh tokens");
             }
-            leases::release(&mut *env.db.acquire().await?, &lease).await
+            leases::release(&mut conn, &lease).await
         }
         .await;
         if let Err(error) = swept {

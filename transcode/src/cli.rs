@@ -57,6 +57,7 @@ pub fn run(args: &Args, program: &Path) -> Result<ExitCode> {
     if !input.is_file() {
         bail!("{} is not a file", args.file.display());
     }
+    let made_here = !args.out.exists();
     fs::create_dir_all(&args.out).with_context(|| format!("make {}", args.out.display()))?;
     // Made aside and moved when whole, so that a failure leaves nothing half made.
     let aside = tempfile::Builder::new().prefix(".transcode.").tempdir_in(&args.out).context("make a working folder")?;
@@ -73,6 +74,11 @@ pub fn run(args: &Args, program: &Path) -> Result<ExitCode> {
         Ok(value) => serde_json::from_value(value).context("read the child's manifest")?,
         Err(Failure { class: Class::Poison, code, reason, .. }) => {
             eprintln!("{code}: {reason}");
+            drop(aside);
+            if made_here {
+                // Only a folder that nobody put anything into in the meantime.
+                let _ = fs::remove_dir(&args.out);
+            }
             return Ok(ExitCode::from(REFUSED));
         }
         Err(failure) => bail!("{failure}"),

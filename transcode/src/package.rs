@@ -183,7 +183,7 @@ fn notices(probe: &Probe, tally: &Tally) -> Vec<Notice> {
         None => probe.claimed_ms.is_some_and(|claimed| actual_ms + 5000 < claimed && actual_ms * 10 < claimed * 9),
     };
     [
-        (Notice::SoundUnsupported, probe.audio_unsupported),
+        (Notice::SoundUnsupported, probe.audio_unsupported || (probe.audio.is_some() && tally.sound == 0)),
         // A recording cut out of a broadcast begins and ends within a packet; that is no damage.
         (Notice::PartlyDamaged, tally.damaged > 2 && tally.damaged * 100 > packets),
         (Notice::EndsEarly, early),

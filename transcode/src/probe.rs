@@ -82,7 +82,7 @@ pub struct CaptionInfo {
 /// Opens a file and says what is in it.
 ///
 /// # Errors
-/// Those of [`open::open`], and `no_media_streams`, `codec_unsupported`, `video_too_large`, `media_unreadable`.
+/// `empty_file`, `unsupported_container`, `encrypted_media`, `too_many_streams`, `no_media_streams`, `codec_unsupported`, `video_too_large`, `media_unreadable`.
 pub fn probe(path: &Path) -> Result<Probe, TranscodeError> {
     let mut input = open::open(path)?;
     let sees = |kind: media::Type| move |stream: &Stream| stream.parameters().medium() == kind && !is_cover(stream);
