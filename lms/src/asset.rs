@@ -93,7 +93,7 @@ pub async fn load(conn: &mut PgConnection, env: &Env, ids: &[AssetId], access: C
     let rows = sqlx::query!(
         r#"select a.id, a.course_id, a.parent_id, a.file_name, a.title, a.kind as "kind: Kind", a.media_type, a.state as "state: AssetState",
                   a.failure_code, a.failure_reason, a.failure_stage, a.failure_attempt, a.created_at, a.published_at,
-                  s.duration_ms as "duration_ms?", s.poster, d.pages, d.notice
+                  s.duration_ms as "duration_ms?", s.poster, d.pages, coalesce(d.notice, s.manifest -> 'notices' ->> 0) as notice
              from unnest($1::uuid[]) with ordinality as wanted(id, nth)
              join assets a on a.id = wanted.id
              left join streams s on s.asset_id = a.id

@@ -41,6 +41,13 @@ struct CaptionTrack {
     url: String,
 }
 
+/// Captions that were inside the source, as the stream's manifest lists them.
+#[derive(serde::Deserialize)]
+struct EmbeddedCaptions {
+    file: String,
+    language: String,
+}
+
 /// What to give a player.
 #[utoipa::path(
     get, path = "/assets/{id}/playback", tag = "assets", security(("bearer" = [])),
@@ -55,7 +62,7 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -
     let mut conn = env.db.acquire().await?;
     access::asset(&mut conn, &who, id).await?;
     let row = sqlx::query!(
-        r#"select a.state, a.kind as "kind: Kind", s.prefix as "prefix?", s.poster, s.duration_ms as "duration_ms?"
+        r#"select a.state, a.kind as "kind: Kind", s.prefix as "prefix?", s.poster, s.manifest -> 'captions' as embedded, s.duration_ms as "duration_ms?"
              from assets a left join streams s on s.asset_id = a.id where a.id = $1"#,
         id.0,
     )
@@ -80,17 +87,28 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -
     )
     .fetch_all(&mut *conn)
     .await?;
-    let captions = tracks
+    let uploaded = tracks
         .into_iter()
         .map(|track| {
             let url = env.signer.in_prefix(&Prefix::parse(&track.prefix)?, "captions.vtt", now);
             Ok(CaptionTrack { asset_id: track.id.into(), label: track.title, language: track.language, url })
         })
-        .collect::<Result<_, ApiError>>()?;
+        .collect::<Result<Vec<_>, ApiError>>()?;
+    let prefix = Prefix::parse(&prefix)?;
+    let embedded: Vec<EmbeddedCaptions> =
+        row.embedded.map(serde_json::from_value).transpose().map_err(anyhow::Error::from)?.unwrap_or_default();
+    let embedded = embedded.into_iter().map(|track| CaptionTrack {
+        asset_id: id,
+        label: track.language.clone(),
+        url: env.signer.in_prefix(&prefix, &track.file, now),
+        language: Some(track.language),
+    });
+    // What was uploaded was chosen; what came with the film is there as well.
+    let captions = uploaded.into_iter().chain(embedded).collect();
     let poster_url = match row.poster {
         Some(poster) => Some(env.signer.object(&Key::parse(&poster)?, &Served::default(), now)),
         None => None,
     };
-    let hls_url = env.signer.in_prefix(&Prefix::parse(&prefix)?, "master.m3u8", now);
+    let hls_url = env.signer.in_prefix(&prefix, "master.m3u8", now);
     Ok(Json(Playback { hls_url, poster_url, duration_ms, kind, captions }))
 }

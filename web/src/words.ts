@@ -113,6 +113,9 @@ export function noticeWords(code: string): string {
 }
 
 const NOTICES: Record<string, string> = {
+  sound_unsupported: 'The sound of this video is coded in a way that cannot be played here, so it is silent. Export it with AAC sound to have it heard.',
+  partly_damaged: 'Parts of this file are damaged; they were left out.',
+  ends_early: 'This file ends earlier than it says. Please check whether its end is missing.',
   no_text_layer: 'This document is made of pictures of pages. Learners can read it, but search sees no text in it.',
   no_text: 'There is no text in this file, so search finds it by its title only.',
   truncated: 'This document is very long. Search covers its first part only.',
