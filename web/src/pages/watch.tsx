@@ -38,7 +38,7 @@ function Watch({ asset }: { asset: Asset }) {
   const { data: playback, error, refetch } = useQuery(playbackQuery(asset.id));
   const captions = useCaptions(playback?.captions ?? NONE);
   const [chosenId, setChosenId] = useState<string | null>(null);
-  const chosen = captions.files.find((file) => file.asset_id === chosenId) ?? ownLanguage(captions.files) ?? null;
+  const chosen = captions.files.find((file) => file.id === chosenId) ?? ownLanguage(captions.files) ?? null;
   const player = useRef<PlayerHandle>(null);
   const [now, setNow] = useState(0);
   const onTime = useCallback((second: number) => setNow(second), []);
@@ -62,7 +62,7 @@ function Watch({ asset }: { asset: Asset }) {
               <Transcript
                 files={captions.files}
                 chosen={chosen}
-                onChoose={(file) => setChosenId(file.asset_id)}
+                onChoose={(file) => setChosenId(file.id)}
                 now={now}
                 onPick={(second) => player.current?.playFrom(second)}
               />

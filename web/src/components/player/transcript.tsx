@@ -50,9 +50,9 @@ export function Transcript({ files, chosen, onChoose, now, onPick }: Props) {
       <div className="transcript-head">
         <h2>Transcript</h2>
         {files.length > 1 && (
-          <select aria-label="Language" value={chosen.asset_id} onChange={(event) => onChoose(files.find((f) => f.asset_id === event.target.value)!)}>
+          <select aria-label="Language" value={chosen.id} onChange={(event) => onChoose(files.find((f) => f.id === event.target.value)!)}>
             {files.map((file) => (
-              <option key={file.asset_id} value={file.asset_id}>
+              <option key={file.id} value={file.id}>
                 {file.label}
               </option>
             ))}

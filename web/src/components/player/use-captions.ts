@@ -8,7 +8,7 @@ import type { CaptionTrack } from '../../api/types';
 import { type Cue, parseVtt } from './vtt';
 
 export interface CaptionFile {
-  asset_id: string;
+  id: string;
   language?: string | null;
   label: string;
   text: string;
@@ -18,7 +18,7 @@ export interface CaptionFile {
 export function useCaptions(tracks: CaptionTrack[]) {
   return useQueries({
     queries: tracks.map((track) => ({
-      queryKey: ['captions', track.asset_id],
+      queryKey: ['captions', trackId(track)],
       queryFn: () => fetchCaptions(track),
       staleTime: Infinity,
     })),
@@ -40,5 +40,10 @@ async function fetchCaptions({ asset_id, language, label, url }: CaptionTrack): 
   });
   const text = await answer.text();
   if (!answer.ok) throw parseProblem(answer.status, text, answer.headers.get('x-request-id'));
-  return { asset_id, language, label, text, cues: parseVtt(text) };
+  return { id: trackId({ asset_id, language }), language, label, text, cues: parseVtt(text) };
+}
+
+/** Captions that came inside the film share its id: only the language tells them apart. */
+function trackId({ asset_id, language }: Pick<CaptionTrack, 'asset_id' | 'language'>): string {
+  return `${asset_id}:${language ?? ''}`;
 }
