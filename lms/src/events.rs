@@ -46,7 +46,7 @@ struct EventFilter {
 
 /// What happened, newest first.
 #[utoipa::path(
-    get, path = "/events", tag = "jobs", security(("bearer" = [])), params(EventFilter),
+    get, path = "/events", tag = "events", security(("bearer" = [])), params(EventFilter),
     responses(
         (status = 200, body = Page<Happening>),
         (status = 403, description = "for instructors and admins", body = Problem, content_type = "application/problem+json"),

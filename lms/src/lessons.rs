@@ -40,7 +40,7 @@ struct LessonAssets {
 
 /// Add a lesson at the end of a module.
 #[utoipa::path(
-    post, path = "/modules/{id}/lessons", tag = "courses", security(("bearer" = [])), request_body = NewLesson,
+    post, path = "/modules/{id}/lessons", tag = "lessons", security(("bearer" = [])), request_body = NewLesson,
     params(("id" = ModuleId, Path)),
     responses(
         (status = 201, body = Lesson),
@@ -79,7 +79,7 @@ async fn create(
 
 /// Say what a lesson shows, in this order. What it showed before and is not named stays in the course.
 #[utoipa::path(
-    put, path = "/lessons/{id}/assets", tag = "courses", security(("bearer" = [])), request_body = LessonAssets,
+    put, path = "/lessons/{id}/assets", tag = "lessons", security(("bearer" = [])), request_body = LessonAssets,
     params(("id" = LessonId, Path)),
     responses(
         (status = 200, body = Vec<Asset>),

@@ -28,7 +28,7 @@ struct NewModule {
 
 /// Add a module at the end of a course.
 #[utoipa::path(
-    post, path = "/courses/{id}/modules", tag = "courses", security(("bearer" = [])), request_body = NewModule,
+    post, path = "/courses/{id}/modules", tag = "modules", security(("bearer" = [])), request_body = NewModule,
     params(("id" = CourseId, Path)),
     responses(
         (status = 201, body = Module),

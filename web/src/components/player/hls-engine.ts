@@ -66,7 +66,9 @@ function withHlsJs(video: HTMLVideoElement, url: string, startAt: number, events
   return {
     name: 'hls.js',
     setQuality: (level) => {
-      hls.nextLevel = level;
+      // Who chooses wants to see it: a film of slides may be buffered to its end, and would never get to a next piece.
+      if (level >= 0) hls.currentLevel = level;
+      else hls.nextLevel = level;
     },
     renew: (next) => {
       newest = next;
