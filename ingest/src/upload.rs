@@ -26,6 +26,8 @@ const MAX_NAME: usize = 255;
 const MAX_TITLE: usize = 200;
 /// A client that sends nothing for this long is gone.
 const SILENCE: Duration = Duration::from_secs(60);
+/// Bytes taken of a body that is refused.
+const READ_A_LITTLE: usize = 1 << 20;
 /// Bytes read at once from a local file.
 const PIECE: usize = 256 * 1024;
 
@@ -139,11 +141,12 @@ pub async fn store_path(
 /// Takes a stream to its end, under the size limit, hashing as it comes. `declared` is the length announced.
 pub async fn receive<E>(env: &Env, stream: impl Stream<Item = Result<Bytes, E>>, declared: Option<u64>) -> Result<Received, UploadError> {
     let limit = env.config.limits.upload_bytes;
+    let mut stream = pin!(stream);
     if declared.is_some_and(|bytes| bytes > limit) {
+        read_a_little(stream).await;
         return Err(UploadError::TooLarge { limit });
     }
     let mut incoming = env.incoming().await.map_err(UploadError::from_storage)?;
-    let mut stream = pin!(stream);
     loop {
         let piece = match tokio::time::timeout(SILENCE, stream.next()).await {
             Err(_) => return Err(UploadError::Stalled),
@@ -152,6 +155,7 @@ pub async fn receive<E>(env: &Env, stream: impl Stream<Item = Result<Bytes, E>>,
             Ok(Some(Ok(piece))) => piece,
         };
         if incoming.bytes() + piece.len() as u64 > limit {
+            read_a_little(stream).await;
             return Err(UploadError::TooLarge { limit });
         }
         incoming.write(&piece).await.map_err(|error| UploadError::from_storage(error.into()))?;
@@ -162,6 +166,22 @@ pub async fn receive<E>(env: &Env, stream: impl Stream<Item = Result<Bytes, E>>,
         Some(bytes) if bytes != received.bytes => Err(UploadError::Incomplete),
         _ => Ok(received),
     }
+}
+
+/// A client that is still sending may never see the answer if the connection is closed on it: what is on its way
+/// already is taken and forgotten, within reason.
+async fn read_a_little<E>(mut stream: impl Stream<Item = Result<Bytes, E>> + Unpin) {
+    let taking = async {
+        let mut taken = 0;
+        while let Some(Ok(piece)) = stream.next().await {
+            taken += piece.len();
+            if taken > READ_A_LITTLE {
+                break;
+            }
+        }
+    };
+    // Whether it came to an end or not, the answer is the same.
+    let _ = tokio::time::timeout(Duration::from_secs(1), taking).await;
 }
 
 /// Stores what was received and makes the asset. When this returns, the bytes and the row survive a power cut.
