@@ -17,6 +17,10 @@ use tracing::{info, warn};
 /// How long an object or a scratch file without a row may be somebody's who has not written the row yet.
 const GRACE: Duration = Duration::from_secs(10 * 60);
 
+/// A janitor that was killed at work keeps the next one waiting no longer than this. Should a sweep take longer, two
+/// of them do no harm: what is deleted twice is gone once.
+const LEASE: Duration = Duration::from_secs(30);
+
 /// Sweeps now and then until `stop`; one process at a time.
 pub async fn run(env: Env, stop: CancellationToken) {
     let every = Duration::from_secs_f64(env.config.jobs.janitor_seconds);
@@ -30,7 +34,7 @@ pub async fn run(env: Env, stop: CancellationToken) {
         }
         let swept: Result<()> = async {
             let mut conn = env.db.acquire().await.context("reach the database")?;
-            let Some(lease) = leases::acquire(&mut conn, "janitor", &holder, every * 5).await? else { return Ok(()) };
+            let Some(lease) = leases::acquire(&mut conn, "janitor", &holder, LEASE).await? else { return Ok(()) };
             drop(conn);
             let objects = orphans(&env).await?;
             for key in &objects {

@@ -42,7 +42,11 @@ pub fn command(data: &Path) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("LEARNHUB_") && name != "LEARNHUB_CACHE") {
         command.env_remove(name);
     }
-    command.env("LEARNHUB_DATA_DIR", data).env("LEARNHUB_JOBS_BACKOFF_SECONDS", "0.2").stdin(Stdio::null());
+    command
+        .env("LEARNHUB_DATA_DIR", data)
+        .env("LEARNHUB_JOBS_BACKOFF_SECONDS", "0.2")
+        .env("LEARNHUB_JOBS_JANITOR_SECONDS", "5")
+        .stdin(Stdio::null());
     command
 }
 
