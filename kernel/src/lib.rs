@@ -5,6 +5,7 @@ pub mod access;
 pub mod child;
 pub mod config;
 pub mod db;
+pub mod dependency;
 pub mod env;
 pub mod events;
 pub mod http;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dependency::{self, Dependency};
+
 /// The class decides what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -61,6 +63,16 @@ impl Failure {
         Self { class: Class::Resource, code: code.into(), reason: reason.into(), detail: None }
     }
 
+    /// A service that this stage needs is away.
+    pub fn dependency(dependency: Dependency) -> Self {
+        Self {
+            class: Class::Dependency,
+            code: format!("{}_down", dependency.as_str()),
+            reason: format!("{dependency} does not answer; processing goes on by itself when it does"),
+            detail: None,
+        }
+    }
+
     /// The lease is gone; see [`Class::Lost`].
     pub fn lost() -> Self {
         Self { class: Class::Lost, code: "lease_lost".into(), reason: "another worker took over".into(), detail: None }
@@ -83,10 +95,14 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Whatever went wrong unforeseen is retried.
+/// Whatever went wrong unforeseen is retried; a service that is away is told from a mistake.
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        let detail = format!("{:#}", error.into());
+        let error = error.into();
+        let detail = format!("{error:#}");
+        if let Some(dependency) = dependency::blamed(&error) {
+            return Self::dependency(dependency).with_detail(detail);
+        }
         Self::transient("internal", "something went wrong on our side; it is being tried again").with_detail(detail)
     }
 }

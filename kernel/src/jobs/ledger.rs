@@ -396,8 +396,8 @@ pub async fn retry(db: &PgPool, id: JobId) -> Result<Answer> {
     if twin.is_none() {
         sqlx::query!(
             "with again as (
-               update jobs set state = 'queued', failures = 0, run_at = now(), ended_at = null where id = $1 returning stage)
-             select pg_notify('learnhub_jobs', stage) from again",
+               update jobs set state = 'queued', failures = 0, run_at = now(), ended_at = null where id = $1 returning stage, id)
+             select pg_notify('learnhub_jobs', stage || ' ' || id) from again",
             id.0,
         )
         .fetch_all(&mut *tx)

@@ -118,8 +118,8 @@ pub async fn enqueue(conn: &mut PgConnection, job: impl Into<AnyJob>, cause: &Ca
            insert into jobs (id, kind, stage, payload, asset_id, dedupe_key, request_id, max_failures)
            values ($1, $2, $3, $4, $5, $6, $7, $8)
            on conflict (dedupe_key) where state = 'queued' do update set run_at = least(jobs.run_at, now())
-           returning stage)
-         select pg_notify('learnhub_jobs', stage) from written",
+           returning stage, id)
+         select pg_notify('learnhub_jobs', stage || ' ' || id) from written",
         JobId::new().0,
         job.kind,
         job.stage.as_str(),

@@ -16,4 +16,7 @@ pub trait Queue: Send + Sync + 'static {
     fn ring(&self, stage: Stage);
     /// Returns when the stage's bell has rung since the last call.
     async fn wait(&self, stage: Stage);
+    /// The ledger was asked since the last [`Queue::wait`] and gave `claimed` jobs: so many rings are answered, all
+    /// of them when there was nothing. A broker's messages are acknowledged here, after the claim and before the work.
+    async fn answered(&self, _stage: Stage, _claimed: usize) {}
 }

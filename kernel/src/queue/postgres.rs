@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::Queue;
 use crate::jobs::Stage;
 
-/// The channel; the payload is the stage's name.
+/// The channel; the payload is the stage's name and the job's id. Equal payloads of one transaction arrive as one.
 pub const CHANNEL: &str = "learnhub_jobs";
 
 /// Bells of this process, rung by a listener on the database.
@@ -52,7 +52,7 @@ impl PostgresBell {
         }
         // None means that the connection was lost.
         while let Some(note) = listener.try_recv().await? {
-            match note.payload().parse::<Stage>() {
+            match note.payload().split(' ').next().unwrap_or_default().parse::<Stage>() {
                 Ok(stage) => self.ring(stage),
                 Err(_) => warn!("a notification for an unknown stage: {:?}", note.payload()),
             }

@@ -1,0 +1,89 @@
+//! What the stages depend on besides this program, and how its absence is told from a fault of the input.
+//!
+//! A backend that finds its service gone wraps the error in [`Down`]; whoever handles the error further up asks
+//! [`blamed`]. A job that fails so keeps its attempts, a request is answered with 503 and when to come back.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A service that may be away for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Dependency {
+    Database,
+    Broker,
+    Objects,
+    Model,
+    Smtp,
+}
+
+impl Dependency {
+    pub const ALL: [Self; 5] = [Self::Database, Self::Broker, Self::Objects, Self::Model, Self::Smtp];
+
+    /// The word used in SQL, JSON, metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Broker => "broker",
+            Self::Objects => "objects",
+            Self::Model => "model",
+            Self::Smtp => "smtp",
+        }
+    }
+}
+
+impl fmt::Display for Dependency {
+    /// As in "the object store does not answer".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Database => "the database",
+            Self::Broker => "the message broker",
+            Self::Objects => "the object store",
+            Self::Model => "the embedding model",
+            Self::Smtp => "the mail server",
+        })
+    }
+}
+
+/// The service does not answer; nothing is known to be wrong with what was asked of it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} does not answer")]
+pub struct Down(pub Dependency);
+
+/// The service whose absence caused this error, if that is what caused it.
+pub fn blamed(error: &anyhow::Error) -> Option<Dependency> {
+    if let Some(Down(dependency)) = error.downcast_ref() {
+        return Some(*dependency);
+    }
+    error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(database_gone).then_some(Dependency::Database)
+}
+
+/// Whether the connection is to blame and not the statement. The codes are those with which PostgreSQL ends
+/// sessions or refuses new ones (its manual, appendix A): admin shutdown, crash, cannot connect now, too many
+/// connections, and connections lost on the way.
+fn database_gone(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300")
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn blame_is_found_below_any_context() {
+        let error = Err::<(), _>(Down(Dependency::Objects)).context("fetch the source").unwrap_err();
+        assert_eq!(blamed(&error), Some(Dependency::Objects));
+        let error = anyhow::Error::from(sqlx::Error::PoolTimedOut).context("claim");
+        assert_eq!(blamed(&error), Some(Dependency::Database));
+        assert_eq!(blamed(&anyhow::Error::from(sqlx::Error::RowNotFound).context("read")), None);
+        assert_eq!(blamed(&anyhow::anyhow!("a plain mistake")), None);
+    }
+}
