@@ -11,6 +11,7 @@ use kernel::config::Config;
 use kernel::db::{self, Postgres};
 use kernel::env::{Clock, Env};
 use kernel::http::Tokens;
+use kernel::jobs::Pools;
 use kernel::queue::PostgresBell;
 use kernel::store::{Directory, UrlSigner};
 use sha2::{Digest, Sha256};
@@ -75,14 +76,16 @@ impl World {
         }
         let bell = PostgresBell::silent();
         let minutes = |count: u32| time::Duration::minutes(count.into());
+        let config = Arc::new(config);
         let env = Env {
+            pools: Pools::new(&config),
             db: pool,
             store: Arc::new(Directory::open(&config.paths.objects)?),
             signer: Arc::new(UrlSigner::new(derived(&secret, "media"), minutes(config.http.media_url_minutes))),
             tokens: Arc::new(Tokens::new(&derived(&secret, "access tokens"), minutes(config.http.access_token_minutes))),
             bell: bell.clone(),
             clock: Clock::real(),
-            config: Arc::new(config),
+            config,
         };
         Ok(Self { env, bell, alone: postgres.is_some(), no_vectors, _postgres: postgres, _lock: lock })
     }

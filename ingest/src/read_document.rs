@@ -30,7 +30,7 @@ const STALL: Duration = Duration::from_secs(30);
 /// Poison when the document is refused or makes the reader fail twice; dependency when a library is missing.
 pub async fn for_job(ctx: &Ctx, format: Format, dir: &Path) -> Result<Reading, Failure> {
     let config = &ctx.env.config;
-    let limits = limits(config.pool(Stage::Extract));
+    let limits = limits(&ctx.env.pools.get(Stage::Extract));
     let first = request(config, format, &limits);
     match ctx.child(CHILD, &first, limits.clone(), dir).await {
         Err(failure) if is_death(&failure) && format == Format::Pdf => {
@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn two_children_fit_into_one_attempt() {
-        let limits = limits(&Pool { concurrency: 1, timeout_seconds: 100, memory_mb: 512 });
+        let config = Config::from_parts(None, &[("HOME".to_owned(), "/".to_owned())].into()).unwrap();
+        let limits = limits(&Pool { timeout_seconds: 100, memory_mb: 512, ..config.pool(Stage::Extract).clone() });
         assert!(limits.wall * 2 < Duration::from_secs(100));
         assert_eq!(limits.memory_bytes, 512 << 20);
     }

@@ -32,6 +32,14 @@ pub struct Limits {
     pub stall: Duration,
 }
 
+impl Limits {
+    /// So many times the memory and the time.
+    pub fn times(&self, factor: f32) -> Self {
+        let more = |amount: u64| (amount as f64 * f64::from(factor)) as u64;
+        Self { memory_bytes: more(self.memory_bytes), cpu_seconds: more(self.cpu_seconds), wall: self.wall.mul_f32(factor), ..self.clone() }
+    }
+}
+
 /// Longest line a child may print: its result holds at most the text of one document.
 const LONGEST_LINE: u64 = 256 << 20;
 /// How much of its stderr is kept for operators.

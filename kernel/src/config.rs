@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::jobs::Stage;
+use crate::jobs::{Lane, Stage};
 
 /// The defaults, as commented in the project's root.
 pub const DEFAULTS: &str = include_str!("../../workers.toml");
@@ -25,11 +26,15 @@ pub struct Config {
     pub limits: Limits,
     pub embedder: Embedder,
     pub jobs: Jobs,
+    pub workers: Workers,
     pub stages: BTreeMap<Stage, Pool>,
     pub log: Log,
     /// Resolved from `data` and `assets`; not a key.
     #[serde(skip)]
     pub paths: Paths,
+    /// What the fields were read from, for settings that come on top of it later.
+    #[serde(skip)]
+    table: toml::Table,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -95,20 +100,80 @@ pub struct Embedder {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Jobs {
-    pub lease_seconds: f64,
     pub sweep_seconds: f64,
     pub janitor_seconds: f64,
     pub drain_seconds: f64,
-    pub backoff_seconds: f64,
+    pub ageing_seconds: u64,
+    pub keep_days: u32,
+}
+
+/// What the workers of one process may use.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workers {
+    pub host: String,
+    pub memory_mb: u64,
+    pub cpus: f64,
 }
 
 /// The pool of one stage.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
     pub concurrency: usize,
-    pub timeout_seconds: u64,
+    pub cluster_concurrency: usize,
+    pub lanes: Vec<Lane>,
     pub memory_mb: u64,
+    pub cpus: f64,
+    pub attempts: i32,
+    pub backoff_seconds: f64,
+    pub lease_seconds: f64,
+    pub timeout_seconds: u64,
+    pub stalled_seconds: u64,
+}
+
+impl Pool {
+    /// How long a worker may be silent before it has lost its job.
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs_f64(self.lease_seconds)
+    }
+
+    /// The first pause after a failure.
+    pub fn backoff(&self) -> Duration {
+        Duration::from_secs_f64(self.backoff_seconds)
+    }
+
+    /// The wall-clock limit of an attempt.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_seconds)
+    }
+
+    /// The longest time without progress.
+    pub fn stalled(&self) -> Duration {
+        Duration::from_secs(self.stalled_seconds)
+    }
+
+    fn check(&self, stage: Stage) -> Result<()> {
+        let key = |name: &str| format!("stages.{stage}.{name}");
+        let atleast = |name: &str, value: f64, least: f64| match value >= least && value <= 1e9 {
+            true => Ok(()),
+            false => bail!("{} must be at least {least}, not {value}", key(name)),
+        };
+        atleast("timeout_seconds", self.timeout_seconds as f64, 1.0)?;
+        atleast("stalled_seconds", self.stalled_seconds as f64, 1.0)?;
+        atleast("lease_seconds", self.lease_seconds, 1.0)?;
+        atleast("backoff_seconds", self.backoff_seconds, 0.0)?;
+        atleast("cpus", self.cpus, 0.0)?;
+        atleast("memory_mb", self.memory_mb as f64, 1.0)?;
+        atleast("attempts", self.attempts.into(), 0.0)?;
+        if self.concurrency > 1000 {
+            bail!("{} must be at most 1000", key("concurrency"));
+        }
+        if self.lanes.is_empty() {
+            bail!("{} must name at least one of interactive, default, backfill; concurrency = 0 takes no jobs at all", key("lanes"));
+        }
+        Ok(())
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -158,10 +223,43 @@ impl Config {
             merge(&mut table, over, &mut Vec::new(), &|key| format!("{}:{}", path.display(), line_of(&text, key).unwrap_or(1)))?;
         }
         override_from(&mut table, &mut Vec::new(), env)?;
-        let mut config: Config = toml::Value::Table(table).try_into().context("configuration")?;
+        let mut config: Config = toml::Value::Table(table.clone()).try_into().context("configuration")?;
         config.check()?;
         config.paths = Paths::resolve(&config, env)?;
+        config.table = table;
         Ok(config)
+    }
+
+    /// The pools with these settings on top, each a key as in `workers.toml` (`stages.transcode.concurrency`) and its
+    /// value. Fails with the key when there is no such key of a stage, or the value does not fit it.
+    pub fn pools_with(&self, settings: &[(String, serde_json::Value)]) -> Result<BTreeMap<Stage, Pool>> {
+        let mut table = self.table.clone();
+        for (key, value) in settings {
+            if !key.starts_with("stages.") {
+                bail!("{key} cannot be set at run time; only keys of a stage can, such as stages.transcode.concurrency");
+            }
+            let value: toml::Value = serde_json::from_value(value.clone()).with_context(|| format!("{key}: this is no value"))?;
+            let over = key.rsplit('.').fold(value, |inner, part| toml::Value::Table([(part.to_owned(), inner)].into_iter().collect()));
+            let toml::Value::Table(over) = over else { bail!("{key} is no key") };
+            merge(&mut table, over, &mut Vec::new(), &|_| "settings".into())?;
+        }
+        let stages = table.remove("stages").context("the configuration has stages")?;
+        let pools: BTreeMap<Stage, Pool> = stages.try_into().map_err(|error: toml::de::Error| anyhow::anyhow!("{}", error.message()))?;
+        pools.iter().try_for_each(|(stage, pool)| pool.check(*stage))?;
+        Ok(pools)
+    }
+
+    /// A value for [`Config::pools_with`], read from text as in the environment: `4`, `2.5`, `default,backfill`.
+    pub fn setting(&self, key: &str, text: &str) -> Result<serde_json::Value> {
+        let mut slot = self.table.get(key.split('.').next().unwrap_or_default());
+        for part in key.split('.').skip(1) {
+            slot = slot.and_then(|value| value.get(part));
+        }
+        let slot = slot.with_context(|| format!("there is no key {key}; workers.toml lists every key"))?;
+        let value = parse_like(slot, text).with_context(|| format!("{key} must be a {}, not {text:?}", slot.type_str()))?;
+        let value = serde_json::to_value(value).context("a setting becomes json")?;
+        self.pools_with(&[(key.to_owned(), value.clone())])?;
+        Ok(value)
     }
 
     /// The pool of a stage.
@@ -179,16 +277,10 @@ impl Config {
 
     fn check(&self) -> Result<()> {
         for stage in Stage::ALL {
-            let pool = self.stages.get(&stage).with_context(|| format!("stages.{stage} is missing"))?;
-            if pool.timeout_seconds == 0 {
-                bail!("stages.{stage}.timeout_seconds must be at least 1");
-            }
+            self.stages.get(&stage).with_context(|| format!("stages.{stage} is missing"))?.check(stage)?;
         }
         if !self.security.secret.is_empty() && self.security.secret.len() < 32 {
             bail!("security.secret must have at least 32 characters");
-        }
-        if self.jobs.lease_seconds < 1.0 {
-            bail!("jobs.lease_seconds must be at least 1");
         }
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format must be \"text\" or \"json\", not \"{}\"", self.log.format);
@@ -276,6 +368,7 @@ fn parse_like(slot: &toml::Value, text: &str) -> Option<toml::Value> {
         toml::Value::Integer(_) => toml::Value::Integer(text.parse().ok()?),
         toml::Value::Float(_) => toml::Value::Float(text.parse().ok()?),
         toml::Value::Boolean(_) => toml::Value::Boolean(text.parse().ok()?),
+        toml::Value::Array(_) => toml::Value::Array(text.split(',').map(|item| toml::Value::String(item.trim().to_owned())).collect()),
         _ => return None,
     })
 }
@@ -315,12 +408,12 @@ mod tests {
     #[test]
     fn a_file_and_then_the_environment_override() {
         let config = load(
-            "[stages.transcode]\nconcurrency = 3\n[jobs]\nlease_seconds = 20\n",
+            "[stages.transcode]\nconcurrency = 3\nlease_seconds = 20\n",
             &[("LEARNHUB_STAGES_TRANSCODE_CONCURRENCY", "5"), ("LEARNHUB_HTTP_LISTEN", "0.0.0.0:1")],
         )
         .unwrap();
         assert_eq!(config.pool(Stage::Transcode).concurrency, 5);
-        assert_eq!(config.jobs.lease_seconds, 20.0);
+        assert_eq!(config.pool(Stage::Transcode).lease_seconds, 20.0);
         assert_eq!(config.http.listen, "0.0.0.0:1");
     }
 
@@ -341,13 +434,35 @@ mod tests {
     #[test]
     fn every_key_of_the_defaults_is_explained() {
         let lines: Vec<&str> = DEFAULTS.lines().collect();
-        let pool = ["concurrency", "timeout_seconds", "memory_mb", "janitor_seconds"]; // explained once, in groups
         for (number, line) in lines.iter().enumerate() {
             let Some((key, _)) = line.split_once(" = ") else { continue };
-            if line.starts_with('#') || pool.contains(&key) {
-                continue;
-            }
-            assert!(lines[number - 1].starts_with('#'), "line {} has no comment: {line}", number + 1);
+            // The keys of a pool are the same in every stage and explained once, in front of the first.
+            let explained =
+                lines[number - 1].starts_with('#') || lines.iter().any(|l| l.starts_with('#') && l.contains(&format!("{key}:")));
+            assert!(line.starts_with('#') || explained, "line {} has no comment: {line}", number + 1);
+        }
+    }
+
+    #[test]
+    fn settings_lie_over_the_file_and_are_checked_like_it() {
+        let config = load("[stages.transcode]\nconcurrency = 3\n", &[]).unwrap();
+        let four = config.setting("stages.transcode.concurrency", "4").unwrap();
+        let pools = config.pools_with(&[("stages.transcode.concurrency".into(), four)]).unwrap();
+        assert_eq!(pools[&Stage::Transcode].concurrency, 4);
+        assert_eq!(pools[&Stage::Extract], *config.pool(Stage::Extract));
+        let lanes = config.setting("stages.embed.lanes", "interactive, default").unwrap();
+        let pools = config.pools_with(&[("stages.embed.lanes".into(), lanes)]).unwrap();
+        assert_eq!(pools[&Stage::Embed].lanes, [Lane::Interactive, Lane::Default]);
+        for (key, text) in [
+            ("stages.transcode.concurency", "4"),
+            ("stages.cooking.concurrency", "4"),
+            ("stages.transcode.concurrency", "many"),
+            ("stages.transcode.lease_seconds", "0"),
+            ("stages.transcode.lanes", "vip"),
+            ("http.listen", "0.0.0.0:1"),
+        ] {
+            let error = format!("{:#}", config.setting(key, text).unwrap_err());
+            assert!(error.contains(key.rsplit('.').next().unwrap()) || error.contains("vip"), "{key}={text}: {error}");
         }
     }
 }

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::config::Config;
 use crate::http::Tokens;
+use crate::jobs::Pools;
 use crate::queue::Queue;
 use crate::store::{Incoming, ObjectStore, UrlSigner};
 
@@ -15,6 +16,8 @@ use crate::store::{Incoming, ObjectStore, UrlSigner};
 #[derive(Clone)]
 pub struct Env {
     pub config: Arc<Config>,
+    /// What is set for each stage, as operators have it now.
+    pub pools: Arc<Pools>,
     pub db: PgPool,
     pub store: Arc<dyn ObjectStore>,
     pub signer: Arc<UrlSigner>,

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use sqlx::PgConnection;
 
 use crate::id::{AccountId, JobId};
-use crate::jobs;
+use crate::jobs::{self, Lane};
 use crate::pipeline::{self, Event};
 
 /// Who or what caused a change: carried from an HTTP request or a command to every job that follows from it.
@@ -16,6 +16,8 @@ pub struct Cause {
     pub account_id: Option<AccountId>,
     /// The job in whose finishing transaction it happens.
     pub job_id: Option<JobId>,
+    /// Who waits for what follows.
+    pub lane: Lane,
 }
 
 /// Writes the event and enqueues what follows from it, both in the caller's transaction.

@@ -13,6 +13,7 @@ use crate::db::{self, Postgres};
 use crate::env::{Clock, Env};
 use crate::http::{Principal, Role, Tokens};
 use crate::id::{AccountId, AssetId, CourseId};
+use crate::jobs::{Pools, Stage};
 use crate::queue::PostgresBell;
 use crate::store::{Directory, ObjectStore, UrlSigner, sources};
 
@@ -57,7 +58,9 @@ fn server() -> &'static Server {
 fn config() -> Config {
     let mut env: BTreeMap<String, String> =
         std::env::vars().filter(|(key, _)| !key.starts_with("LEARNHUB_") || key == "LEARNHUB_CACHE").collect();
-    env.insert("LEARNHUB_JOBS_BACKOFF_SECONDS".into(), "0.01".into());
+    for stage in Stage::ALL {
+        env.insert(format!("LEARNHUB_STAGES_{}_BACKOFF_SECONDS", stage.as_str().to_uppercase()), "0.01".into());
+    }
     Config::from_parts(None, &env).expect("the default configuration")
 }
 
@@ -79,14 +82,16 @@ impl TestEnv {
         config.paths.index = dir.path().join("index");
         let pool = db::connect(as_role(db::APP_ROLE), 8).await.expect("connect as the program");
         let store: Arc<dyn ObjectStore> = Arc::new(Directory::open(&config.paths.objects).expect("open the store"));
+        let config = Arc::new(config);
         let env = Env {
+            pools: Pools::new(&config),
             db: pool,
             store,
             signer: Arc::new(UrlSigner::new([1; 32], time::Duration::minutes(10))),
             tokens: Arc::new(Tokens::new(&[2; 32], time::Duration::minutes(60))),
             bell: PostgresBell::silent(),
             clock: Clock::real(),
-            config: Arc::new(config),
+            config,
         };
         Self { env, superuser: server.postgres.superuser_options(&name), _dir: dir }
     }

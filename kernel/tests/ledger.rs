@@ -7,7 +7,8 @@ use std::time::Duration;
 use kernel::events::{self, Cause};
 use kernel::http::Role;
 use kernel::id::{AssetId, JobId};
-use kernel::jobs::{self, Class, Failure, Runner, Stage, ledger};
+use kernel::jobs::ledger::{Ask, Claimed};
+use kernel::jobs::{self, Class, Failure, Lane, Runner, Stage, Usage, control, ledger, rescue};
 use kernel::pipeline::{Event, PublishAsset, TranscodeMedia, UpdateIndex};
 use kernel::testing::TestEnv;
 
@@ -22,6 +23,16 @@ async fn an_asset(test: &TestEnv) -> AssetId {
 async fn enqueue(test: &TestEnv, job: impl Into<jobs::AnyJob>) {
     let mut conn = test.env.db.acquire().await.unwrap();
     jobs::enqueue(&mut conn, job, &Cause::default()).await.unwrap();
+}
+
+const KINDS: [&str; 3] = ["TranscodeMedia/1", "UpdateIndex/1", "PublishAsset/1"];
+
+/// Claims one job in the usual order, after what the sweep would do.
+async fn claim(db: &sqlx::PgPool, stage: Stage, worker: &str, lease: Duration) -> Option<Claimed> {
+    ledger::ripen(db).await.unwrap();
+    let kinds = KINDS.map(str::to_owned);
+    let ask = Ask { stage, worker, lease, most: 1, lanes: &Lane::ALL, kinds: &kinds, waited: None, attempts: 0, cluster: 0 };
+    ledger::claim(db, &ask).await.unwrap().pop()
 }
 
 async fn state(test: &TestEnv, id: JobId) -> (String, i32, i32) {
@@ -63,7 +74,7 @@ async fn many_workers_never_claim_the_same_job() {
         let db = test.env.db.clone();
         workers.spawn(async move {
             let mut mine = Vec::new();
-            while let Some(job) = ledger::claim(&db, Stage::Transcode, &format!("w{worker}"), LEASE).await.unwrap() {
+            while let Some(job) = claim(&db, Stage::Transcode, &format!("w{worker}"), LEASE).await {
                 mine.push(job.id);
             }
             mine
@@ -77,40 +88,24 @@ async fn many_workers_never_claim_the_same_job() {
 }
 
 #[tokio::test]
-async fn a_higher_priority_goes_first() {
-    let test = TestEnv::new().await;
-    let asset_id = an_asset(&test).await;
-    for _ in 0..3 {
-        enqueue(&test, TranscodeMedia { asset_id }).await;
-    }
-    let last: uuid::Uuid =
-        sqlx::query_scalar("update jobs set priority = 5 where id = (select max(id::text)::uuid from jobs) returning id")
-            .fetch_one(&test.env.db)
-            .await
-            .unwrap();
-    let first = ledger::claim(&test.env.db, Stage::Transcode, "w", LEASE).await.unwrap().unwrap();
-    assert_eq!(first.id.0, last);
-}
-
-#[tokio::test]
 async fn who_lost_the_lease_changes_nothing() {
     let test = TestEnv::new().await;
     let asset_id = an_asset(&test).await;
     enqueue(&test, TranscodeMedia { asset_id }).await;
-    let zombie = ledger::claim(&test.env.db, Stage::Transcode, "zombie", Duration::ZERO).await.unwrap().unwrap();
-    assert_eq!(ledger::rescue(&test.env.db, Duration::ZERO).await.unwrap(), 1);
-    let heir = ledger::claim(&test.env.db, Stage::Transcode, "heir", LEASE).await.unwrap().unwrap();
+    let zombie = claim(&test.env.db, Stage::Transcode, "zombie", Duration::ZERO).await.unwrap();
+    assert_eq!(rescue::rescue(&test.env.db, |_| Duration::ZERO).await.unwrap(), 1);
+    let heir = claim(&test.env.db, Stage::Transcode, "heir", LEASE).await.unwrap();
     assert_eq!((heir.id, heir.attempt), (zombie.id, 2));
     // Everything the zombie may still try:
     let mut conn = test.env.db.acquire().await.unwrap();
-    assert!(!ledger::finish(&mut conn, &zombie).await.unwrap());
+    assert!(!ledger::finish(&mut conn, &zombie, Usage::default()).await.unwrap());
     assert_eq!(ledger::heartbeat(&test.env.db, &zombie, LEASE, 1, 1).await.unwrap(), ledger::Pulse::Lost);
     let failure = Failure::poison("x", "x");
-    assert_eq!(ledger::fail(&test.env.db, &zombie, &failure, Duration::ZERO).await.unwrap(), ledger::Aftermath::NotOurs);
+    assert_eq!(ledger::fail(&test.env.db, &zombie, &failure, Duration::ZERO, Usage::default()).await.unwrap(), ledger::Aftermath::NotOurs);
     ledger::release(&test.env.db, &zombie).await.unwrap();
     assert_eq!(state(&test, heir.id).await, ("running".into(), 2, 1));
     assert_eq!(asset_state(&test, asset_id).await.0, "processing");
-    assert!(ledger::finish(&mut conn, &heir).await.unwrap(), "the heir can finish");
+    assert!(ledger::finish(&mut conn, &heir, Usage::default()).await.unwrap(), "the heir can finish");
 }
 
 #[tokio::test]
@@ -152,9 +147,9 @@ async fn a_transient_failure_is_tried_again_and_too_many_are_dead() {
     assert!(detail.contains("the disk sulks"));
     // One command takes it up again.
     let id: uuid::Uuid = sqlx::query_scalar("select id from jobs where state = 'dead'").fetch_one(&test.env.db).await.unwrap();
-    assert_eq!(ledger::retry(&test.env.db, id.into()).await.unwrap(), ledger::Answer::Done);
+    assert_eq!(control::retry(&test.env.db, id.into()).await.unwrap(), control::Answer::Done);
     assert_eq!(asset_state(&test, asset_id).await, ("processing".into(), None, None));
-    assert_eq!(ledger::retry(&test.env.db, id.into()).await.unwrap(), ledger::Answer::WrongState);
+    assert_eq!(control::retry(&test.env.db, id.into()).await.unwrap(), control::Answer::WrongState);
 }
 
 #[tokio::test]
@@ -197,11 +192,11 @@ async fn the_same_work_waits_only_once() {
     }
     assert_eq!(count(&test, "select count(*) from jobs").await, 2);
     // While one runs, another may wait: it may have to see what came meanwhile.
-    let running = ledger::claim(&test.env.db, Stage::Index, "w", LEASE).await.unwrap().unwrap();
+    let running = claim(&test.env.db, Stage::Index, "w", LEASE).await.unwrap();
     enqueue(&test, UpdateIndex {}).await;
     assert_eq!(count(&test, "select count(*) from jobs where kind = 'UpdateIndex'").await, 2);
     // If the running one fails now, the waiting one is the same work.
-    ledger::fail(&test.env.db, &running, &Failure::transient("x", "x"), Duration::ZERO).await.unwrap();
+    ledger::fail(&test.env.db, &running, &Failure::transient("x", "x"), Duration::ZERO, Usage::default()).await.unwrap();
     assert_eq!(count(&test, "select count(*) from jobs where kind = 'UpdateIndex' and state = 'queued'").await, 1);
 }
 
@@ -211,15 +206,15 @@ async fn a_waiting_job_is_cancelled_at_once_and_a_running_one_is_told() {
     let asset_id = an_asset(&test).await;
     enqueue(&test, TranscodeMedia { asset_id }).await;
     let id: uuid::Uuid = sqlx::query_scalar("select id from jobs").fetch_one(&test.env.db).await.unwrap();
-    assert_eq!(ledger::cancel(&test.env.db, id.into()).await.unwrap(), ledger::Answer::Done);
+    assert_eq!(control::cancel(&test.env.db, id.into()).await.unwrap(), control::Answer::Done);
     assert_eq!(asset_state(&test, asset_id).await.1.as_deref(), Some("cancelled"));
-    assert_eq!(ledger::retry(&test.env.db, id.into()).await.unwrap(), ledger::Answer::Done);
+    assert_eq!(control::retry(&test.env.db, id.into()).await.unwrap(), control::Answer::Done);
     let mut runner = Runner::new(test.env.clone());
     let db = test.env.db.clone();
     runner.on(move |ctx: jobs::Ctx, _: TranscodeMedia| {
         let db = db.clone();
         async move {
-            assert_eq!(ledger::cancel(&db, ctx.job.id).await?, ledger::Answer::Told);
+            assert_eq!(control::cancel(&db, ctx.job.id).await?, control::Answer::Told);
             std::future::pending::<()>().await;
             unreachable!("the runner ends this")
         }
@@ -271,12 +266,12 @@ async fn a_worker_of_this_machine_that_is_gone_is_noticed_before_its_lease_expir
     }
     let mut ended = std::process::Command::new("true").spawn().unwrap();
     ended.wait().unwrap();
-    let dead = format!("{}{}", ledger::neighbourhood(), ended.id());
-    let alive = format!("{}{}", ledger::neighbourhood(), std::process::id());
-    let lost = ledger::claim(&test.env.db, Stage::Transcode, &dead, LEASE).await.unwrap().unwrap();
-    let held = ledger::claim(&test.env.db, Stage::Transcode, &alive, LEASE).await.unwrap().unwrap();
-    assert_eq!(ledger::rescue(&test.env.db, Duration::ZERO).await.unwrap(), 1);
-    assert_eq!(state(&test, lost.id).await.0, "queued");
+    let dead = format!("{}{}", rescue::neighbourhood(), ended.id());
+    let alive = format!("{}{}", rescue::neighbourhood(), std::process::id());
+    let lost = claim(&test.env.db, Stage::Transcode, &dead, LEASE).await.unwrap();
+    let held = claim(&test.env.db, Stage::Transcode, &alive, LEASE).await.unwrap();
+    assert_eq!(rescue::rescue(&test.env.db, |_| Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(state(&test, lost.id).await.0, "parked");
     assert_eq!(state(&test, held.id).await.0, "running");
 }
 
@@ -286,8 +281,8 @@ async fn work_that_was_asked_for_again_does_not_run_before_the_asker_has_committ
     enqueue(&test, UpdateIndex {}).await;
     let mut asker = test.env.db.begin().await.unwrap();
     jobs::enqueue(&mut asker, UpdateIndex {}, &Cause::default()).await.unwrap();
-    let early = ledger::claim(&test.env.db, Stage::Index, "w", LEASE).await.unwrap();
+    let early = claim(&test.env.db, Stage::Index, "w", LEASE).await;
     assert!(early.is_none(), "it would not see what the asker is about to commit");
     asker.commit().await.unwrap();
-    assert!(ledger::claim(&test.env.db, Stage::Index, "w", LEASE).await.unwrap().is_some());
+    assert!(claim(&test.env.db, Stage::Index, "w", LEASE).await.is_some());
 }

@@ -10,7 +10,7 @@ use kernel::events::{self, Cause};
 use kernel::http::{ApiError, Json, Page, PageQuery, Principal, Problem, RequestId};
 use kernel::id::{AssetId, CourseId, JobId};
 use kernel::index_marks;
-use kernel::jobs::ledger;
+use kernel::jobs::control;
 use kernel::locator::Locator;
 use kernel::pipeline::Event;
 use kernel::store::{Key, Served};
@@ -207,7 +207,7 @@ async fn retry(
         from_the_start(&env, id, &Cause::http(&who, &request_id)).await?;
     }
     for job in jobs {
-        ledger::retry(&env.db, JobId(job)).await?;
+        control::retry(&env.db, JobId(job)).await?;
     }
     let mut conn = env.db.acquire().await?;
     Ok((StatusCode::ACCEPTED, Json(visible(&mut conn, &env, &who, id).await?)))

@@ -9,7 +9,7 @@ use kernel::env::Env;
 use kernel::http::{ApiError, Json, Page, PageQuery, Principal, Problem, Role};
 use kernel::id::{AccountId, AssetId, JobId};
 use kernel::jobs::Stage;
-use kernel::jobs::ledger::{self, Answer};
+use kernel::jobs::control::{self, Answer};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
@@ -152,7 +152,7 @@ async fn show(State(env): State<Env>, who: Principal, Id(id): Id<JobId>) -> Resu
 )]
 async fn retry(State(env): State<Env>, who: Principal, Id(id): Id<JobId>) -> Result<(StatusCode, Json<Job>), ApiError> {
     one(&env, &who, id).await?;
-    answer(&env, &who, id, ledger::retry(&env.db, id).await?, "only a dead or cancelled job can be queued again").await
+    answer(&env, &who, id, control::retry(&env.db, id).await?, "only a dead or cancelled job can be queued again").await
 }
 
 /// Cancel a job that waits or runs. Its asset fails as cancelled.
@@ -167,7 +167,7 @@ async fn retry(State(env): State<Env>, who: Principal, Id(id): Id<JobId>) -> Res
 )]
 async fn cancel(State(env): State<Env>, who: Principal, Id(id): Id<JobId>) -> Result<(StatusCode, Json<Job>), ApiError> {
     one(&env, &who, id).await?;
-    answer(&env, &who, id, ledger::cancel(&env.db, id).await?, "only a job that waits or runs can be cancelled").await
+    answer(&env, &who, id, control::cancel(&env.db, id).await?, "only a job that waits or runs can be cancelled").await
 }
 
 async fn answer(
@@ -213,7 +213,7 @@ async fn summary(State(env): State<Env>, who: Principal) -> Result<Json<Vec<Stag
             running: row.map_or(0, |row| row.running),
             dead: row.map_or(0, |row| row.dead),
             oldest_queued_seconds: row.and_then(|row| row.oldest),
-            concurrency: env.config.pool(stage).concurrency,
+            concurrency: env.pools.get(stage).concurrency,
         }
     });
     Ok(Json(stages.collect()))

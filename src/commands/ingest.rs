@@ -145,7 +145,8 @@ async fn course(env: &Env, wanted: &str, owner: AccountId) -> Result<CourseId> {
 async fn store(env: &Env, course_id: CourseId, owner_id: AccountId, path: &Path, bar: &ProgressBar) -> Result<Outcome> {
     let begun = Instant::now();
     tell(bar, "storing");
-    let cause = Cause { request_id: Some(format!("cli-{}", uuid::Uuid::now_v7().simple())), account_id: Some(owner_id), job_id: None };
+    let request_id = Some(format!("cli-{}", uuid::Uuid::now_v7().simple()));
+    let cause = Cause { request_id, account_id: Some(owner_id), ..Cause::default() };
     let (asset_id, refusal) = match ingest::upload::store_path(env, course_id, owner_id, path, &cause).await? {
         Ok(asset_id) => (Some(asset_id), None),
         Err(refusal) => (None, Some(refusal)),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use kernel::id::JobId;
-use kernel::jobs::ledger::{self, Answer};
+use kernel::jobs::control::{self, Answer};
 use serde::Serialize;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -54,14 +54,14 @@ pub async fn run(world: &World, command: Jobs) -> Result<ExitCode> {
             };
             let mut answers = Vec::new();
             for id in ids {
-                answers.push((id, ledger::retry(&world.env.db, id).await?));
+                answers.push((id, control::retry(&world.env.db, id).await?));
             }
             report(&answers, "queued again", "not dead or cancelled", json)
         }
         Jobs::Cancel { ids, json } => {
             let mut answers = Vec::new();
             for id in ids {
-                answers.push((id, ledger::cancel(&world.env.db, id).await?));
+                answers.push((id, control::cancel(&world.env.db, id).await?));
             }
             report(&answers, "cancelled", "has ended already", json)
         }

@@ -44,7 +44,7 @@ pub fn command(data: &Path) -> Command {
     }
     command
         .env("LEARNHUB_DATA_DIR", data)
-        .env("LEARNHUB_JOBS_BACKOFF_SECONDS", "0.2")
+        .envs(kernel::jobs::Stage::ALL.map(|stage| (format!("LEARNHUB_STAGES_{stage}_BACKOFF_SECONDS").to_uppercase(), "0.2")))
         .env("LEARNHUB_JOBS_JANITOR_SECONDS", "5")
         .stdin(Stdio::null());
     command

@@ -37,7 +37,7 @@ async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Failure>
     let dir = ctx.env.scratch("transcode")?;
     ctx.env.store.fetch(&Key::source(&source), &dir.path().join(SOURCE)).await?;
     let request = Request { input: SOURCE.into(), out: PACKAGE.into(), options: Options::default() };
-    let limits = limits(ctx.env.config.pool(TranscodeMedia::STAGE), request.options.threads);
+    let limits = limits(&ctx.env.pools.get(TranscodeMedia::STAGE), request.options.threads);
     let made: Result<Manifest, Failure> = ctx.child(CHILD, &request, limits, dir.path()).await;
     let manifest = made.map_err(|failure| final_word(failure, ctx.job.failures))?;
 
@@ -100,6 +100,7 @@ pub(crate) fn final_word(failure: Failure, failures_before: i32) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kernel::config::Config;
 
     #[test]
     fn limits_are_final_and_a_crash_gets_a_second_chance() {
@@ -113,7 +114,9 @@ mod tests {
 
     #[test]
     fn the_child_ends_before_its_attempt_does() {
-        let limits = limits(&Pool { concurrency: 1, timeout_seconds: 100, memory_mb: 512 }, 2);
+        let config = Config::from_parts(None, &[("HOME".to_owned(), "/".to_owned())].into()).unwrap();
+        let pool = Pool { timeout_seconds: 100, memory_mb: 512, ..config.pool(TranscodeMedia::STAGE).clone() };
+        let limits = limits(&pool, 2);
         assert!(limits.wall < Duration::from_secs(100) && limits.cpu_seconds > 100);
         assert_eq!(limits.memory_bytes, 512 << 20);
     }

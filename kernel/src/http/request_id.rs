@@ -9,6 +9,7 @@ use tracing::Instrument;
 
 use crate::events::Cause;
 use crate::http::Principal;
+use crate::jobs::Lane;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -53,6 +54,6 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestId {
 impl Cause {
     /// A change that this person asks for in this request.
     pub fn http(principal: &Principal, request_id: &RequestId) -> Self {
-        Self { request_id: Some(request_id.0.clone()), account_id: Some(principal.account_id), job_id: None }
+        Self { request_id: Some(request_id.0.clone()), account_id: Some(principal.account_id), job_id: None, lane: Lane::Interactive }
     }
 }

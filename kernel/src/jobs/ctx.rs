@@ -1,8 +1,8 @@
 //! What a handler holds while it works, and the one way to finish.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,6 +23,44 @@ pub struct Ctx {
     pub env: Env,
     pub job: Claimed,
     progress: ProgressSender,
+    used: UsageMeter,
+}
+
+/// What the children of one attempt used.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Largest resident memory of any of them, bytes.
+    pub peak_memory_bytes: u64,
+    /// Processor time of all of them.
+    pub cpu: std::time::Duration,
+}
+
+impl Usage {
+    /// As stored: null when there was no child.
+    pub(super) fn peak_memory_bytes(self) -> Option<i64> {
+        (self.peak_memory_bytes > 0).then(|| i64::try_from(self.peak_memory_bytes).unwrap_or(i64::MAX))
+    }
+
+    /// As stored: null when there was no child.
+    pub(super) fn cpu_seconds(self) -> Option<f32> {
+        (!self.cpu.is_zero()).then_some(self.cpu.as_secs_f32())
+    }
+}
+
+/// Adds up [`Usage`]; shared by an attempt's handler and the runner, which records it also when the handler fails.
+#[derive(Clone, Default)]
+pub(super) struct UsageMeter(Arc<Mutex<Usage>>);
+
+impl UsageMeter {
+    pub fn read(&self) -> Usage {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, more: Usage) {
+        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        used.peak_memory_bytes = used.peak_memory_bytes.max(more.peak_memory_bytes);
+        used.cpu += more.cpu;
+    }
 }
 
 /// Proof that a handler has finished: made only by a committed finishing transaction.
@@ -48,12 +86,21 @@ impl ProgressSender {
 
 impl Ctx {
     pub(super) fn new(env: Env, job: Claimed) -> Self {
-        Self { env, job, progress: ProgressSender::default() }
+        Self { env, job, progress: ProgressSender::default(), used: UsageMeter::default() }
     }
 
     /// Where to report progress.
     pub fn progress(&self) -> ProgressSender {
         self.progress.clone()
+    }
+
+    pub(super) fn used(&self) -> UsageMeter {
+        self.used.clone()
+    }
+
+    /// Notes what a child used.
+    pub fn note_usage(&self, used: Usage) {
+        self.used.add(used);
     }
 
     /// The fresh folder for this attempt's objects.
@@ -75,7 +122,7 @@ impl Ctx {
             &self.env.config.paths.program,
             name,
             &serde_json::to_value(request)?,
-            &limits,
+            &limits.times(self.job.limits_factor),
             dir,
             self.job.request_id.as_deref(),
             report,
@@ -87,7 +134,7 @@ impl Ctx {
     /// Begins the one transaction that ends this job. Fails as lost when another worker has taken over.
     pub async fn finish(&self) -> Result<Finishing, Failure> {
         let mut tx = self.env.db.begin().await?;
-        if !ledger::finish(&mut tx, &self.job).await? {
+        if !ledger::finish(&mut tx, &self.job, self.used.read()).await? {
             return Err(Failure::lost());
         }
         Ok(Finishing { tx, job: self.job.clone() })

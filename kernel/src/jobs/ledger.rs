@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use sqlx::{PgConnection, PgPool};
-use tracing::warn;
 
-use super::{Class, Failure, Stage};
+use super::ctx::Usage;
+use super::{Class, Failure, Lane, Stage};
 use crate::events::{self, Cause};
-use crate::id::{AssetId, JobId};
+use crate::id::{AccountId, AssetId, JobId};
 use crate::index_marks;
-use crate::pipeline::{Event, UpdateIndex};
+use crate::pipeline::Event;
 
 /// A job this process holds.
 #[derive(Clone, Debug)]
@@ -18,49 +18,124 @@ pub struct Claimed {
     pub id: JobId,
     pub kind: String,
     pub stage: Stage,
+    pub lane: Lane,
     pub payload: serde_json::Value,
     pub asset_id: Option<AssetId>,
+    pub owner_id: Option<AccountId>,
     pub request_id: Option<String>,
     /// Counts claims; the fence.
     pub attempt: i32,
     pub failures: i32,
     pub max_failures: i32,
+    /// How many times the usual memory and time this attempt gets: more than 1 after one that met a limit.
+    pub limits_factor: f32,
 }
 
 impl Claimed {
-    /// What follows from this job is caused by it, under the request id that caused it.
+    /// What follows from this job is caused by it, under the request id that caused it, and in its lane.
     pub fn cause(&self) -> Cause {
-        Cause { request_id: self.request_id.clone(), account_id: None, job_id: Some(self.id) }
+        Cause { request_id: self.request_id.clone(), account_id: self.owner_id, job_id: Some(self.id), lane: self.lane }
     }
 }
 
-/// Takes the next due job of a stage under a lease, or None. Higher priority first, then the one due longest.
-pub async fn claim(db: &PgPool, stage: Stage, worker: &str, lease: Duration) -> Result<Option<Claimed>> {
-    let row = sqlx::query!(
-        "update jobs
-            set state = 'running', attempt = attempt + 1, worker = $2, started_at = now(), cancel_wanted = false,
-                progress_done = 0, progress_total = 0, lease_until = now() + make_interval(secs => $3)
-          where id = (select id from jobs where stage = $1 and state = 'queued' and run_at <= now()
-                       order by priority desc, run_at, id limit 1 for update skip locked)
-         returning id, kind, payload, asset_id, request_id, attempt, failures, max_failures",
-        stage.as_str(),
-        worker,
-        lease.as_secs_f64(),
+/// What a worker asks the ledger for.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    pub stage: Stage,
+    pub worker: &'a str,
+    pub lease: Duration,
+    /// At most so many jobs.
+    pub most: usize,
+    /// From these lanes, those of the first before those of the second.
+    pub lanes: &'a [Lane],
+    /// Kinds it knows, as `kind/version`; others are left to newer workers.
+    pub kinds: &'a [String],
+    /// Only a lane's first job, and only if it has been due for this long.
+    pub waited: Option<Duration>,
+    /// Failures after which a job is dead; 0: as its kind has it.
+    pub attempts: i32,
+    /// Most jobs of the stage that may run in all processes together; 0: no limit.
+    pub cluster: usize,
+}
+
+/// Takes jobs under a lease: lane by lane, in each by turn. See migration 0004 for how turns share fairly.
+///
+/// The cost does not depend on how many wait: each lane is read from its front in the index `jobs_claim`, past no more
+/// rows than others hold at this moment.
+pub async fn claim(db: &PgPool, ask: &Ask<'_>) -> Result<Vec<Claimed>> {
+    let what = || format!("claim jobs of stage {}", ask.stage);
+    if ask.cluster == 0 {
+        return take(&mut *db.acquire().await.with_context(what)?, ask, ask.most).await.with_context(what);
+    }
+    // Two processes that count at the same time would both find room: one after the other.
+    let mut tx = db.begin().await.with_context(what)?;
+    sqlx::query!("select pg_advisory_xact_lock(hashtext('claim ' || $1))", ask.stage.as_str())
+        .fetch_one(&mut *tx)
+        .await
+        .with_context(what)?;
+    let running = sqlx::query_scalar!("select count(*) as \"count!\" from jobs where stage = $1 and state = 'running'", ask.stage.as_str())
+        .fetch_one(&mut *tx)
+        .await
+        .with_context(what)?;
+    let room = ask.cluster.saturating_sub(usize::try_from(running).unwrap_or(0));
+    let claimed = take(&mut tx, ask, ask.most.min(room)).await.with_context(what)?;
+    tx.commit().await.with_context(what)?;
+    Ok(claimed)
+}
+
+async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize) -> sqlx::Result<Vec<Claimed>> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
+    let lanes: Vec<String> = ask.lanes.iter().map(|lane| lane.as_str().to_owned()).collect();
+    let rows = sqlx::query!(
+        "with picked as (
+           select front.id from unnest($2::text[]) lane(name), lateral (
+             select id, run_at from jobs
+              where stage = $1 and lane = lane.name and state = 'queued' and kind || '/' || version = any($3)
+              order by turn, id limit case when $4::float8 is null then $5::bigint else 1 end for update skip locked) front
+            where $4 is null or front.run_at <= now() - make_interval(secs => $4)
+            limit $5)
+         update jobs
+            set state = 'running', attempt = attempt + 1, worker = $6, started_at = now(), cancel_wanted = false,
+                progress_done = 0, progress_total = 0, lease_until = now() + make_interval(secs => $7),
+                max_failures = case when $8 > 0 then $8 else max_failures end
+           from picked where jobs.id = picked.id
+         returning jobs.id, kind, lane, payload, asset_id, owner_id, request_id, attempt, failures, max_failures, limits_factor, turn",
+        ask.stage.as_str(),
+        &lanes,
+        ask.kinds,
+        ask.waited.map(|waited| waited.as_secs_f64()),
+        i64::try_from(most).unwrap_or(i64::MAX),
+        ask.worker,
+        ask.lease.as_secs_f64(),
+        ask.attempts,
     )
-    .fetch_optional(db)
-    .await
-    .with_context(|| format!("claim a job of stage {stage}"))?;
-    Ok(row.map(|row| Claimed {
-        id: row.id.into(),
-        kind: row.kind,
-        stage,
-        payload: row.payload,
-        asset_id: row.asset_id.map(Into::into),
-        request_id: row.request_id,
-        attempt: row.attempt,
-        failures: row.failures,
-        max_failures: row.max_failures,
-    }))
+    .fetch_all(conn)
+    .await?;
+    let mut claimed: Vec<_> = rows
+        .into_iter()
+        .map(|row| {
+            let job = Claimed {
+                id: row.id.into(),
+                kind: row.kind,
+                stage: ask.stage,
+                lane: row.lane.parse().unwrap_or_default(),
+                payload: row.payload,
+                asset_id: row.asset_id.map(Into::into),
+                owner_id: row.owner_id.map(Into::into),
+                request_id: row.request_id,
+                attempt: row.attempt,
+                failures: row.failures,
+                max_failures: row.max_failures,
+                limits_factor: row.limits_factor,
+            };
+            (ask.lanes.iter().position(|lane| *lane == job.lane), row.turn, job)
+        })
+        .collect();
+    // An update returns its rows in no order.
+    claimed.sort_by_key(|(lane, turn, job)| (*lane, *turn, job.id));
+    Ok(claimed.into_iter().map(|(_, _, job)| job).collect())
 }
 
 /// What a heartbeat learns.
@@ -106,13 +181,16 @@ async fn ended_by_us(db: &PgPool, job: &Claimed) -> Result<bool> {
 }
 
 /// Ends the job as done in the caller's transaction; false when the claim is no longer ours.
-pub async fn finish(conn: &mut PgConnection, job: &Claimed) -> Result<bool> {
+pub async fn finish(conn: &mut PgConnection, job: &Claimed, used: Usage) -> Result<bool> {
     let changed = sqlx::query!(
         "update jobs set state = 'done', lease_until = null, ended_at = now(),
-                failure_class = null, failure_code = null, failure_reason = null, failure_detail = null
+                failure_class = null, failure_code = null, failure_reason = null, failure_detail = null,
+                used_memory_bytes = $3, used_cpu_seconds = $4
           where id = $1 and attempt = $2 and state = 'running'",
         job.id.0,
         job.attempt,
+        used.peak_memory_bytes(),
+        used.cpu_seconds(),
     )
     .execute(conn)
     .await
@@ -131,17 +209,27 @@ pub enum Aftermath {
     NotOurs,
 }
 
-/// Records a failed attempt: back to the queue with a pause, or dead, and then its asset fails with it.
-pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Duration) -> Result<Aftermath> {
+/// The pause before another look at a service that is away.
+const DEPENDENCY_PAUSE: Duration = Duration::from_secs(4);
+/// Memory and time grow no further than this.
+const LARGEST_FACTOR: f32 = 4.0;
+
+/// Records a failed attempt: parked for a pause, or dead, and then its asset fails with it.
+///
+/// A service that is away costs the job none of its attempts. An attempt that met a limit gets twice of it next time.
+pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Duration, used: Usage) -> Result<Aftermath> {
     let mut tx = db.begin().await.context("begin recording a failure")?;
-    let failures = job.failures + 1;
-    let dead = failure.class == Class::Poison || failures >= job.max_failures;
-    let pause = jittered(backoff, failures, job.id);
+    let away = failure.class == Class::Dependency;
+    let failures = job.failures + i32::from(!away);
+    let dead = failure.class == Class::Poison || !away && failures >= job.max_failures;
+    let pause = if away { jittered(DEPENDENCY_PAUSE, 1, job.id) } else { jittered(backoff, failures, job.id) };
+    let factor = if failure.class == Class::Resource { (job.limits_factor * 2.0).min(LARGEST_FACTOR) } else { job.limits_factor };
     let changed = sqlx::query!(
         "update jobs
-            set state = case when $3 then 'dead' else 'queued' end, failures = $4, lease_until = null,
+            set state = case when $3 then 'dead' else 'parked' end, failures = $4, lease_until = null,
                 run_at = now() + make_interval(secs => $5), ended_at = case when $3 then now() end,
-                failure_class = $6, failure_code = $7, failure_reason = $8, failure_detail = $9
+                failure_class = $6, failure_code = $7, failure_reason = $8, failure_detail = $9, limits_factor = $10,
+                used_memory_bytes = $11, used_cpu_seconds = $12
           where id = $1 and attempt = $2 and state = 'running'",
         job.id.0,
         job.attempt,
@@ -152,12 +240,15 @@ pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Durati
         failure.code,
         failure.reason,
         failure.detail,
+        factor,
+        used.peak_memory_bytes(),
+        used.cpu_seconds(),
     )
     .execute(&mut *tx)
     .await;
     let changed = match changed {
         Ok(changed) => changed.rows_affected(),
-        // A queued twin with the same dedupe key is the same work: this row has nothing left to do.
+        // A waiting twin with the same dedupe key is the same work: this row has nothing left to do.
         Err(sqlx::Error::Database(error)) if error.constraint() == Some("jobs_dedupe") => {
             drop(tx);
             return supersede(db, job).await;
@@ -224,188 +315,43 @@ pub async fn release(db: &PgPool, job: &Claimed) -> Result<()> {
     }
 }
 
-/// What the names of all workers begin with whose processes this one can see: host and PID namespace.
-pub fn neighbourhood() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let namespace = std::fs::read_link("/proc/self/ns/pid").map(|link| link.to_string_lossy().into_owned()).unwrap_or_default();
-    let namespace: String = namespace.chars().filter(char::is_ascii_digit).collect();
-    format!("{}:{namespace}:", host.trim())
-}
-
-/// Rescues jobs whose worker was not heard of for the length of a lease, or is a process of this machine that is
-/// gone. Returns how many.
-pub async fn rescue(db: &PgPool, backoff: Duration) -> Result<usize> {
-    let neighbourhood = neighbourhood();
-    let mut lost = sqlx::query!(
-        "select id, kind, stage, payload, asset_id, request_id, attempt, failures, max_failures, worker,
-                lease_until < now() as \"expired!\"
-           from jobs where state = 'running' and (lease_until < now() or starts_with(worker, $1)) limit 1000",
-        neighbourhood,
+/// Queues parked jobs whose time has come. Returns their stages, and how long it is until the next one is due, if
+/// that is soon.
+pub async fn ripen(db: &PgPool) -> Result<(Vec<Stage>, Option<Duration>)> {
+    let ripe = sqlx::query_scalar!(
+        "with ripe as (
+           update jobs set state = 'queued'
+            where id in (select id from jobs where state = 'parked' and run_at <= now() order by run_at limit 1000 for update skip locked)
+           returning stage, id),
+         rung as (select pg_notify('learnhub_jobs', stage || ' ' || id) from ripe)
+         select stage from ripe where (select count(*) from rung) >= 0",
     )
     .fetch_all(db)
     .await
-    .context("look for expired leases")?;
-    lost.retain(|row| row.expired || row.worker.as_deref().is_some_and(|worker| gone(&neighbourhood, worker)));
-    let mut rescued = 0;
-    for row in lost {
-        let Ok(stage) = row.stage.parse::<Stage>() else { continue };
-        let job = Claimed {
-            id: row.id.into(),
-            kind: row.kind,
-            stage,
-            payload: row.payload,
-            asset_id: row.asset_id.map(Into::into),
-            request_id: row.request_id,
-            attempt: row.attempt,
-            failures: row.failures,
-            max_failures: row.max_failures,
-        };
-        let failure = Failure {
-            class: Class::Lost,
-            code: "worker_lost".into(),
-            reason: "the worker stopped without an answer, several times; the file may be too demanding for this server".into(),
-            detail: Some(format!("{} went silent", row.worker.unwrap_or_default())),
-        };
-        // A holder that beats its heart just now loses the job all the same; its attempt is fenced off.
-        if fail(db, &job, &failure, backoff).await? != Aftermath::NotOurs {
-            warn!(job.id = %job.id, "rescued {} from a worker that went silent", job.kind);
-            rescued += 1;
-        }
-    }
-    Ok(rescued)
+    .context("queue what is due again")?;
+    let next = sqlx::query_scalar!(
+        "select extract(epoch from min(run_at) - now())::float8 from jobs where state = 'parked' and run_at < now() + interval '1 hour'"
+    )
+    .fetch_one(db)
+    .await
+    .context("look when the next job is due")?;
+    let mut stages: Vec<Stage> = ripe.iter().filter_map(|stage| stage.parse().ok()).collect();
+    stages.sort();
+    stages.dedup();
+    Ok((stages, next.map(|seconds| Duration::from_secs_f64(seconds.max(0.0)))))
 }
 
-/// Whether a worker of our neighbourhood has ended. A process id that was given away again only costs the wait for
-/// the lease to expire.
-fn gone(neighbourhood: &str, worker: &str) -> bool {
-    let pid = worker.strip_prefix(neighbourhood).filter(|pid| pid.bytes().all(|b| b.is_ascii_digit()));
-    pid.is_some_and(|pid| !std::path::Path::new("/proc").join(pid).exists())
-}
-
-/// Stages that have due jobs, for the sweep to ring.
+/// Stages in which jobs wait for a worker, for the sweep to ring.
 pub async fn due(db: &PgPool) -> Result<Vec<Stage>> {
-    let names = sqlx::query_scalar!("select distinct stage from jobs where state = 'queued' and run_at <= now()")
-        .fetch_all(db)
-        .await
-        .context("look for due jobs")?;
+    let stages: Vec<String> = Stage::ALL.iter().map(|stage| stage.as_str().to_owned()).collect();
+    let names = sqlx::query_scalar!(
+        "select name as \"name!\" from unnest($1::text[]) name where exists (select 1 from jobs where stage = name and state = 'queued')",
+        &stages,
+    )
+    .fetch_all(db)
+    .await
+    .context("look for due jobs")?;
     Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
-}
-
-/// What came of a request to cancel or retry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Done,
-    /// The running worker has been told and will stop within a heartbeat.
-    Told,
-    /// The job is in a state in which this makes no sense.
-    WrongState,
-    Unknown,
-}
-
-/// Cancels a job: at once when it waits, within a heartbeat when it runs. Its asset fails as cancelled.
-pub async fn cancel(db: &PgPool, id: JobId) -> Result<Answer> {
-    let mut tx = db.begin().await.context("begin to cancel")?;
-    let row = sqlx::query!("select state, stage, asset_id, attempt from jobs where id = $1 for update", id.0)
-        .fetch_optional(&mut *tx)
-        .await
-        .context("look up the job to cancel")?;
-    let Some(row) = row else { return Ok(Answer::Unknown) };
-    let answer = match row.state.as_str() {
-        "queued" | "parked" => {
-            mark_cancelled(&mut tx, id, row.asset_id.map(Into::into), &row.stage, row.attempt).await?;
-            Answer::Done
-        }
-        "running" => {
-            sqlx::query!("update jobs set cancel_wanted = true where id = $1", id.0).execute(&mut *tx).await.context("ask to cancel")?;
-            Answer::Told
-        }
-        _ => Answer::WrongState,
-    };
-    tx.commit().await.context("commit a cancellation")?;
-    Ok(answer)
-}
-
-/// Ends a running job that was asked to stop.
-pub async fn cancelled(db: &PgPool, job: &Claimed) -> Result<()> {
-    let mut tx = db.begin().await.context("begin to cancel")?;
-    let held = sqlx::query_scalar!(
-        "select 1 as \"one!\" from jobs where id = $1 and attempt = $2 and state = 'running' for update",
-        job.id.0,
-        job.attempt
-    )
-    .fetch_optional(&mut *tx)
-    .await
-    .context("look up the job to cancel")?;
-    if held.is_some() {
-        mark_cancelled(&mut tx, job.id, job.asset_id, job.stage.as_str(), job.attempt).await?;
-    }
-    tx.commit().await.context("commit a cancellation")
-}
-
-async fn mark_cancelled(conn: &mut PgConnection, id: JobId, asset_id: Option<AssetId>, stage: &str, attempt: i32) -> Result<()> {
-    sqlx::query!("update jobs set state = 'cancelled', lease_until = null, ended_at = now() where id = $1", id.0)
-        .execute(&mut *conn)
-        .await
-        .context("mark a job as cancelled")?;
-    let Some(asset_id) = asset_id else { return Ok(()) };
-    let changed = sqlx::query!(
-        "update assets set state = 'failed', failure_code = 'cancelled', failure_reason = 'processing was cancelled; retry to start it again',
-                failure_stage = $2, failure_attempt = $3
-          where id = $1 and state = 'processing'",
-        asset_id.0,
-        stage,
-        attempt,
-    )
-    .execute(&mut *conn)
-    .await
-    .context("fail the asset of a cancelled job")?;
-    if changed.rows_affected() == 1 {
-        index_marks::mark(conn, asset_id).await?;
-        events::record(conn, &Event::AssetFailed { asset_id }, &Cause::default()).await?;
-    }
-    Ok(())
-}
-
-/// Queues a dead or cancelled job again from the start of its count; a failed asset is in processing again.
-pub async fn retry(db: &PgPool, id: JobId) -> Result<Answer> {
-    let mut tx = db.begin().await.context("begin to retry")?;
-    let row = sqlx::query!("select state, stage, asset_id, dedupe_key from jobs where id = $1 for update", id.0)
-        .fetch_optional(&mut *tx)
-        .await
-        .context("look up the job to retry")?;
-    let Some(row) = row else { return Ok(Answer::Unknown) };
-    if !matches!(row.state.as_str(), "dead" | "cancelled") {
-        return Ok(Answer::WrongState);
-    }
-    if let Some(asset_id) = row.asset_id {
-        sqlx::query!(
-            "update assets set state = 'processing', failure_code = null, failure_reason = null, failure_stage = null, failure_attempt = null
-              where id = $1 and state = 'failed'",
-            asset_id,
-        )
-        .execute(&mut *tx)
-        .await
-        .context("take the asset up again")?;
-        index_marks::mark(&mut tx, asset_id.into()).await?;
-        super::enqueue(&mut tx, UpdateIndex {}, &Cause::default()).await?;
-    }
-    let twin = sqlx::query_scalar!("select 1 as \"one!\" from jobs where dedupe_key = $1 and state = 'queued'", row.dedupe_key)
-        .fetch_optional(&mut *tx)
-        .await
-        .context("look for the same work")?;
-    if twin.is_none() {
-        sqlx::query!(
-            "with again as (
-               update jobs set state = 'queued', failures = 0, run_at = now(), ended_at = null where id = $1 returning stage, id)
-             select pg_notify('learnhub_jobs', stage || ' ' || id) from again",
-            id.0,
-        )
-        .fetch_all(&mut *tx)
-        .await
-        .context("queue the job again")?;
-    }
-    tx.commit().await.context("commit a retry")?;
-    Ok(Answer::Done)
 }
 
 /// `base · 2^(failures-1)`, at most five minutes, spread by ± half of it. The spread comes from the job's id, so that

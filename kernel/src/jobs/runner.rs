@@ -1,4 +1,4 @@
-//! Runs handlers: a pool per stage, a heartbeat per job, and a sweep that lets nothing wait for ever.
+//! Runs handlers: a dispatcher per stage, a heartbeat per job, and a sweep that lets nothing wait for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
@@ -12,8 +12,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use super::ledger::{self, Aftermath, Pulse};
-use super::{Claimed, Ctx, Done, Failure, Job, Stage};
+use super::admission::Admission;
+use super::ledger::{self, Aftermath, Ask, Pulse};
+use super::rescue::{self, worker_name};
+use super::workers::{self, Worker};
+use super::{Claimed, Ctx, Done, Failure, Job, Lane, Stage, Usage, control, dispatch};
 use crate::env::Env;
 
 type Handler = Arc<dyn Fn(Ctx, serde_json::Value) -> BoxFuture<'static, Result<Done, Failure>> + Send + Sync>;
@@ -22,20 +25,31 @@ type Handler = Arc<dyn Fn(Ctx, serde_json::Value) -> BoxFuture<'static, Result<D
 #[derive(Clone)]
 pub struct Runner {
     env: Env,
-    worker: String,
+    worker: Arc<str>,
     handlers: BTreeMap<&'static str, Handler>,
+    /// Kinds with their versions, as the ledger asks for them.
+    kinds: Vec<String>,
     stages: BTreeSet<Stage>,
 }
 
 impl Runner {
     /// A runner without handlers.
     pub fn new(env: Env) -> Self {
-        Self { env, worker: worker_name(), handlers: BTreeMap::new(), stages: BTreeSet::new() }
+        Self { env, worker: worker_name().into(), handlers: BTreeMap::new(), kinds: Vec::new(), stages: BTreeSet::new() }
     }
 
     /// The environment the handlers will get.
     pub fn env(&self) -> &Env {
         &self.env
+    }
+
+    /// The name under which this process claims.
+    pub fn name(&self) -> &str {
+        &self.worker
+    }
+
+    pub(super) fn kinds(&self) -> &[String] {
+        &self.kinds
     }
 
     /// Adds the handler of a kind of job.
@@ -46,6 +60,7 @@ impl Runner {
         Fut: Future<Output = Result<Done, Failure>> + Send + 'static,
     {
         self.stages.insert(J::STAGE);
+        self.kinds.extend((1..=J::VERSION).map(|version| format!("{}/{version}", J::NAME)));
         let handler = Arc::new(handler);
         self.handlers.insert(
             J::NAME,
@@ -53,7 +68,7 @@ impl Runner {
                 let handler = handler.clone();
                 async move {
                     let job: J = serde_json::from_value(payload).map_err(|error| {
-                        Failure::transient("payload_unreadable", "this worker is older than the job; a newer one will take it")
+                        Failure::transient("payload_unreadable", "something went wrong on our side; it is being tried again")
                             .with_detail(error.to_string())
                     })?;
                     handler(ctx, job).await
@@ -77,17 +92,19 @@ impl Runner {
     /// Works until `stop`; then finishes what runs, and after the drain time hands back what still does.
     pub async fn run(self, stop: CancellationToken) {
         let hurry = CancellationToken::new();
-        let mut slots = JoinSet::new();
-        for stage in &self.stages {
-            for _ in 0..self.env.config.pool(*stage).concurrency {
-                slots.spawn(self.clone().slot(*stage, stop.clone(), hurry.clone()));
-            }
+        let admission = Arc::new(Admission::new(&self.env.config.workers));
+        if let Err(error) = self.env.pools.refresh(&self.env.db).await {
+            warn!("cannot read what operators set; starting with the configuration file: {error:#}");
         }
-        let sweep = tokio::spawn(sweep(self.env.clone(), stop.clone()));
+        let mut dispatchers = JoinSet::new();
+        for stage in &self.stages {
+            dispatchers.spawn(dispatch::dispatch(self.clone(), *stage, admission.clone(), stop.clone(), hurry.clone()));
+        }
+        let sweep = tokio::spawn(sweep(self.clone(), admission, stop.clone()));
         info!("workers run for {}", self.stages.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(", "));
         stop.cancelled().await;
         let drain = Duration::from_secs_f64(self.env.config.jobs.drain_seconds);
-        let all = async { while slots.join_next().await.is_some() {} };
+        let all = async { while dispatchers.join_next().await.is_some() {} };
         tokio::pin!(all);
         if tokio::time::timeout(drain, &mut all).await.is_err() {
             warn!("some jobs still run after {drain:?}; they are handed back");
@@ -95,15 +112,18 @@ impl Runner {
             all.await;
         }
         sweep.abort();
+        log_error(workers::leave(&self.env.db, &self.worker).await);
     }
 
-    /// Runs due jobs one after the other until none is left, retries included. For tests and one-shot commands.
+    /// Runs what is due one after the other until nothing is; what fails meanwhile waits for the next call. For tests
+    /// and one-shot commands.
     pub async fn drain(&self) -> Result<usize> {
+        ledger::ripen(&self.env.db).await?;
         let mut ran = 0;
         loop {
             let before = ran;
             for stage in &self.stages {
-                while let Some(job) = ledger::claim(&self.env.db, *stage, &self.worker, self.lease()).await? {
+                while let Some(job) = self.next(*stage).await? {
                     self.work(job, &CancellationToken::new()).await;
                     ran += 1;
                 }
@@ -114,30 +134,24 @@ impl Runner {
         }
     }
 
-    async fn slot(self, stage: Stage, stop: CancellationToken, hurry: CancellationToken) {
-        while !stop.is_cancelled() {
-            match ledger::claim(&self.env.db, stage, &self.worker, self.lease()).await {
-                Ok(Some(job)) => {
-                    // Notifications with the same payload in one transaction arrive as one: pass the ring on.
-                    self.env.bell.ring(stage);
-                    self.work(job, &hurry).await;
-                }
-                Ok(None) => tokio::select! {
-                    () = self.env.bell.wait(stage) => {}
-                    () = stop.cancelled() => {}
-                },
-                Err(error) => {
-                    warn!("stage {stage} cannot claim and tries again: {error:#}");
-                    tokio::select! {
-                        () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                        () = stop.cancelled() => {}
-                    }
-                }
-            }
-        }
+    /// Claims the next job of a stage, whatever its lane.
+    async fn next(&self, stage: Stage) -> Result<Option<Claimed>> {
+        let pool = self.env.pools.get(stage);
+        let ask = Ask {
+            stage,
+            worker: &self.worker,
+            lease: pool.lease(),
+            most: 1,
+            lanes: &Lane::ALL,
+            kinds: &self.kinds,
+            waited: None,
+            attempts: pool.attempts,
+            cluster: 0,
+        };
+        Ok(ledger::claim(&self.env.db, &ask).await?.pop())
     }
 
-    async fn work(&self, job: Claimed, hurry: &CancellationToken) {
+    pub(super) async fn work(&self, job: Claimed, hurry: &CancellationToken) {
         let span = info_span!("job", job.id = %job.id, kind = %job.kind, attempt = job.attempt, request_id = job.request_id.as_deref());
         self.attempt(job, hurry).instrument(span).await;
     }
@@ -145,19 +159,20 @@ impl Runner {
     async fn attempt(&self, job: Claimed, hurry: &CancellationToken) {
         let begun = Instant::now();
         let ctx = Ctx::new(self.env.clone(), job.clone());
-        let progress = ctx.progress();
+        let (progress, used) = (ctx.progress(), ctx.used());
+        let pool = self.env.pools.get(job.stage);
         let handler = match self.handlers.get(job.kind.as_str()) {
             Some(handler) => handler(ctx, job.payload.clone()),
             None => async { Err(Failure::transient("kind_unknown", "no worker here knows this kind of job")) }.boxed(),
         };
         let handler = AssertUnwindSafe(handler).catch_unwind();
-        let timeout = Duration::from_secs(self.env.config.pool(job.stage).timeout_seconds);
+        let timeout = pool.timeout().mul_f32(job.limits_factor);
         let outcome = tokio::select! {
             done = handler => done.unwrap_or_else(|panic| Err(Failure::transient("panic", "something went wrong on our side; it is being tried again").with_detail(panic_text(&*panic)))),
-            end = self.watch(&job, &progress) => match end {
+            end = self.watch(&job, &progress, pool.lease()) => match end {
                 Pulse::CancelWanted => {
                     info!("cancelled {}", job.kind);
-                    return log_error(ledger::cancelled(&self.env.db, &job).await.map(drop));
+                    return log_error(control::cancelled(&self.env.db, &job).await.map(drop));
                 }
                 Pulse::Lost | Pulse::Held => Err(Failure::lost()),
             },
@@ -175,14 +190,17 @@ impl Runner {
                 warn!("lost the lease of {}; another worker has it", job.kind);
                 "lost"
             }
-            Err(failure) => self.record(&job, failure).await,
+            Err(failure) => self.record(&job, failure, pool.backoff(), used.read()).await,
         };
         metrics::counter!("learnhub_jobs_total", "stage" => job.stage.as_str(), "outcome" => outcome_name).increment(1);
     }
 
-    async fn record(&self, job: &Claimed, failure: Failure) -> &'static str {
-        let backoff = Duration::from_secs_f64(self.env.config.jobs.backoff_seconds);
-        match ledger::fail(&self.env.db, job, &failure, backoff).await {
+    async fn record(&self, job: &Claimed, failure: Failure, backoff: Duration, used: Usage) -> &'static str {
+        match ledger::fail(&self.env.db, job, &failure, backoff, used).await {
+            Ok(Aftermath::Retry(_)) if failure.class == super::Class::Dependency => {
+                warn!("{} waits: {failure}", job.kind);
+                "parked"
+            }
             Ok(Aftermath::Retry(pause)) => {
                 warn!("{} failed and runs again in {pause:.1?}: {failure}", job.kind);
                 "retried"
@@ -205,10 +223,11 @@ impl Runner {
     }
 
     /// Beats the heart until the job is lost or to be cancelled.
-    async fn watch(&self, job: &Claimed, progress: &super::ProgressSender) -> Pulse {
-        let lease = self.lease();
+    async fn watch(&self, job: &Claimed, progress: &super::ProgressSender, lease: Duration) -> Pulse {
         let mut heard = Instant::now();
-        let mut beats = tokio::time::interval((lease / 5).min(Duration::from_secs(1)));
+        let beat = (lease / 5).min(Duration::from_secs(1));
+        // Most jobs end before the first beat.
+        let mut beats = tokio::time::interval_at(tokio::time::Instant::now() + beat, beat);
         let mut last = (u64::MAX, 0);
         loop {
             beats.tick().await;
@@ -230,33 +249,54 @@ impl Runner {
             }
         }
     }
-
-    fn lease(&self) -> Duration {
-        Duration::from_secs_f64(self.env.config.jobs.lease_seconds)
-    }
 }
 
-/// Rescues expired leases and rings for whatever is due.
-async fn sweep(env: Env, stop: CancellationToken) {
-    let backoff = Duration::from_secs_f64(env.config.jobs.backoff_seconds);
-    let mut beats = tokio::time::interval(Duration::from_secs_f64(env.config.jobs.sweep_seconds));
-    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = beats.tick() => {}
-            () = stop.cancelled() => return,
-        }
-        let swept: Result<()> = async {
-            let rescued = ledger::rescue(&env.db, backoff).await?;
+/// Rescues expired leases, queues what is due again, rings for whatever waits, takes changed settings, and reports.
+async fn sweep(runner: Runner, admission: Arc<Admission>, stop: CancellationToken) {
+    let env = runner.env.clone();
+    let every = Duration::from_secs_f64(env.config.jobs.sweep_seconds);
+    let started_at = env.clock.now();
+    let mut stumbled = false;
+    for round in 0_u64.. {
+        let swept: Result<Option<Duration>> = async {
+            let rescued = rescue::rescue(&env.db, |stage| env.pools.get(stage).backoff()).await?;
             metrics::counter!("learnhub_jobs_rescued_total").increment(rescued as u64);
+            let (_, soon) = ledger::ripen(&env.db).await?;
             for stage in ledger::due(&env.db).await? {
                 env.bell.ring(stage);
             }
-            Ok(())
+            env.pools.refresh(&env.db).await?;
+            if round % 15 == 0 {
+                admission.learn(&env.db).await?;
+            }
+            let worker = Worker {
+                name: runner.worker.to_string(),
+                host: env.pools.host().to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                pools: runner.stages.iter().map(|stage| dispatch::report(&runner, *stage, &admission)).collect(),
+                memory_bytes: i64::try_from(admission.budget.memory_bytes).unwrap_or(i64::MAX),
+                started_at,
+                seen_at: env.clock.now(),
+            };
+            workers::report(&env.db, &worker, &serde_json::json!([])).await?;
+            Ok(soon)
         }
         .await;
-        if let Err(error) = swept {
-            warn!("the sweep failed and tries again: {error:#}");
+        let pause = match swept {
+            Ok(soon) => {
+                stumbled = false;
+                soon.map_or(every, |soon| soon.clamp(Duration::from_millis(100).min(every), every))
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut stumbled, true) {
+                    warn!("the sweep failed and tries again: {error:#}");
+                }
+                every
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = stop.cancelled() => return,
         }
     }
 }
@@ -270,9 +310,4 @@ fn log_error(result: Result<()>) {
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|s| s.to_string()).or_else(|| panic.downcast_ref::<String>().cloned());
     format!("panic: {}", text.unwrap_or_default())
-}
-
-/// Host, PID namespace and process, as the ledger shows them.
-pub fn worker_name() -> String {
-    format!("{}{}", ledger::neighbourhood(), std::process::id())
 }

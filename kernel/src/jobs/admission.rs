@@ -1,0 +1,244 @@
+//! How many more jobs of a stage fit: by its pool's count, and by memory and cores, as such jobs really used them.
+//!
+//! The first job of a stage always fits, whatever is set or learned: so no budget can be so small, and no estimate so
+//! large, that a stage never runs. What that overdraws is at most one job per stage.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use sqlx::PgPool;
+use tokio::sync::watch;
+
+use super::Stage;
+use crate::config::{Pool, Workers};
+
+/// What this process's jobs may use together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    pub memory_bytes: u64,
+    pub cpus: f64,
+}
+
+/// What a job of a stage is expected to use.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    pub memory_bytes: u64,
+    /// Cores, on average over its run.
+    pub cpus: f64,
+}
+
+/// What keeps a stage from taking more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    Concurrency,
+    Memory,
+    Cpus,
+}
+
+/// How many more jobs fit, and what bounds that number.
+pub fn room(pool: &Pool, estimate: Estimate, budget: Budget, running: usize, reserved_bytes: u64) -> (usize, Bound) {
+    let by_count = pool.concurrency.saturating_sub(running);
+    let first = usize::from(running == 0);
+    let free = budget.memory_bytes.saturating_sub(reserved_bytes);
+    let by_memory = usize::try_from(free.checked_div(estimate.memory_bytes).unwrap_or(u64::MAX)).unwrap_or(usize::MAX).max(first);
+    // Less than a twentieth of a core is not worth counting.
+    let by_cpus = match estimate.cpus {
+        cpus if cpus < 0.05 => usize::MAX,
+        cpus => ((budget.cpus / cpus + 0.1) as usize).saturating_sub(running).max(first),
+    };
+    [(by_count, Bound::Concurrency), (by_memory, Bound::Memory), (by_cpus, Bound::Cpus)]
+        .into_iter()
+        .min_by_key(|(room, _)| *room)
+        .unwrap_or((0, Bound::Concurrency))
+}
+
+/// What runs in this process and what that has set aside.
+pub struct Admission {
+    pub budget: Budget,
+    inner: Mutex<Inner>,
+    /// Told whenever something ends: room for others.
+    freed: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct Inner {
+    running: BTreeMap<Stage, usize>,
+    reserved_bytes: u64,
+    learned: BTreeMap<Stage, Estimate>,
+}
+
+impl Admission {
+    pub fn new(workers: &Workers) -> Self {
+        Self { budget: budget(workers), inner: Mutex::default(), freed: watch::Sender::new(()) }
+    }
+
+    /// How many more jobs of the stage fit now.
+    pub fn room(&self, stage: Stage, pool: &Pool) -> (usize, Bound) {
+        let inner = self.lock();
+        room(pool, inner.estimate(stage, pool), self.budget, inner.running(stage), inner.reserved_bytes)
+    }
+
+    /// Sets aside what a job needs, until the returned guard is dropped.
+    pub fn reserve(self: &std::sync::Arc<Self>, stage: Stage, pool: &Pool, factor: f32) -> Reserved {
+        let mut inner = self.lock();
+        let bytes = (inner.estimate(stage, pool).memory_bytes as f64 * f64::from(factor)) as u64;
+        *inner.running.entry(stage).or_default() += 1;
+        inner.reserved_bytes += bytes;
+        Reserved { of: self.clone(), stage, bytes }
+    }
+
+    /// How many run, and what one more is expected to use.
+    pub fn show(&self, stage: Stage, pool: &Pool) -> (usize, Estimate) {
+        let inner = self.lock();
+        (inner.running(stage), inner.estimate(stage, pool))
+    }
+
+    /// Hears when something ends.
+    pub fn freed(&self) -> watch::Receiver<()> {
+        self.freed.subscribe()
+    }
+
+    /// Learns from the last jobs of each stage, on whatever host they ran.
+    pub async fn learn(&self, db: &PgPool) -> Result<()> {
+        let stages: Vec<String> = Stage::ALL.iter().map(|stage| stage.as_str().to_owned()).collect();
+        let rows = sqlx::query!(
+            r#"select stage as "stage!", percentile_cont(0.9) within group (order by used_memory_bytes::float8) as memory,
+                      percentile_cont(0.5) within group (order by used_cpu_seconds / greatest(seconds, 0.001)) as cpus
+                 from unnest($1::text[]) stage, lateral (
+                   select used_memory_bytes, used_cpu_seconds, extract(epoch from ended_at - started_at)::float8 as seconds from jobs j
+                    where j.stage = stage and j.state in ('done', 'dead') order by ended_at desc limit 50) last
+                where used_memory_bytes is not null group by stage having count(*) >= 5"#,
+            &stages,
+        )
+        .fetch_all(db)
+        .await
+        .context("learn what jobs use")?;
+        let mut inner = self.lock();
+        for row in rows {
+            if let (Ok(stage), Some(memory), Some(cpus)) = (row.stage.parse(), row.memory, row.cpus) {
+                // A quarter more: the next one is a little larger than nine of ten were.
+                inner.learned.insert(stage, Estimate { memory_bytes: (memory * 1.25) as u64, cpus });
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn running(&self, stage: Stage) -> usize {
+        self.running.get(&stage).copied().unwrap_or(0)
+    }
+
+    /// As learned, within the limit of the pool; as configured until something is known.
+    fn estimate(&self, stage: Stage, pool: &Pool) -> Estimate {
+        let limit = pool.memory_mb << 20;
+        match self.learned.get(&stage) {
+            Some(learned) => Estimate { memory_bytes: learned.memory_bytes.min(limit), cpus: learned.cpus },
+            None => Estimate { memory_bytes: limit, cpus: pool.cpus },
+        }
+    }
+}
+
+/// What one running job has set aside.
+pub struct Reserved {
+    of: std::sync::Arc<Admission>,
+    stage: Stage,
+    bytes: u64,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let mut inner = self.of.lock();
+        if let Some(running) = inner.running.get_mut(&self.stage) {
+            *running -= 1;
+        }
+        inner.reserved_bytes -= self.bytes;
+        drop(inner);
+        self.of.freed.send_replace(());
+    }
+}
+
+/// As configured, or three quarters of what the machine or the container has.
+fn budget(workers: &Workers) -> Budget {
+    let memory_bytes = match workers.memory_mb {
+        0 => memory_of_this_machine() / 4 * 3,
+        mb => mb << 20,
+    };
+    let cpus = match workers.cpus {
+        cpus if cpus > 0.0 => cpus,
+        _ => std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64),
+    };
+    Budget { memory_bytes, cpus }
+}
+
+/// The smaller of the machine's memory and the control group's limit, in bytes.
+fn memory_of_this_machine() -> u64 {
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? << 10)
+    });
+    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok())
+        .min();
+    machine.unwrap_or(4 << 30).min(group.unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::Lane;
+
+    fn pool(concurrency: usize) -> Pool {
+        Pool {
+            concurrency,
+            cluster_concurrency: 0,
+            lanes: Lane::ALL.to_vec(),
+            memory_mb: 1000,
+            cpus: 1.0,
+            attempts: 0,
+            backoff_seconds: 1.0,
+            lease_seconds: 15.0,
+            timeout_seconds: 60,
+            stalled_seconds: 60,
+        }
+    }
+
+    const GIB: u64 = 1 << 30;
+    const BUDGET: Budget = Budget { memory_bytes: 8 * GIB, cpus: 4.0 };
+
+    #[test]
+    fn the_scarcest_of_count_memory_and_cores_bounds() {
+        let light = Estimate { memory_bytes: GIB, cpus: 0.0 };
+        assert_eq!(room(&pool(3), light, BUDGET, 1, GIB), (2, Bound::Concurrency));
+        assert_eq!(room(&pool(30), light, BUDGET, 1, 5 * GIB), (3, Bound::Memory));
+        assert_eq!(room(&pool(30), Estimate { cpus: 2.0, ..light }, BUDGET, 1, GIB), (1, Bound::Cpus));
+    }
+
+    #[test]
+    fn the_first_job_of_a_stage_always_fits_and_a_second_does_not_overdraw() {
+        let huge = Estimate { memory_bytes: 100 * GIB, cpus: 64.0 };
+        assert_eq!(room(&pool(2), huge, BUDGET, 0, 8 * GIB).0, 1);
+        assert_eq!(room(&pool(2), huge, BUDGET, 1, 100 * GIB).0, 0);
+        assert_eq!(room(&pool(0), huge, BUDGET, 0, 0).0, 0, "unless the stage is switched off");
+    }
+
+    #[test]
+    fn what_is_set_aside_comes_back_and_others_hear_of_it() {
+        let workers = Workers { host: String::new(), memory_mb: 3000, cpus: 8.0 };
+        let admission = std::sync::Arc::new(Admission::new(&workers));
+        let freed = admission.freed();
+        let first = admission.reserve(Stage::Extract, &pool(9), 2.0);
+        assert_eq!(admission.room(Stage::Extract, &pool(9)), (1, Bound::Memory), "twice its usual memory is set aside");
+        drop(first);
+        assert!(freed.has_changed().unwrap());
+        assert_eq!(admission.room(Stage::Extract, &pool(9)), (3, Bound::Memory));
+    }
+}

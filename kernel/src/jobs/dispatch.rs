@@ -1,0 +1,128 @@
+//! When a stage takes how many jobs: one dispatcher per stage and process.
+//!
+//! It asks the ledger whenever something may wait and there is room, and otherwise sleeps until the bell rings, a job
+//! ends, or a setting changes. How much room there is, [`super::admission`] says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::admission::{Admission, Bound};
+use super::ledger::{self, Ask};
+use super::runner::Runner;
+use super::workers::{Closed, PoolReport};
+use super::{Claimed, Lane, Stage};
+use crate::config::Pool;
+
+/// One claim in so many looks first at what has waited long in the lower lanes.
+const AGED_CLAIM: u64 = 8;
+
+/// Takes and runs the jobs of a stage until `stop`, then waits for those that run. `hurry` makes them give up.
+pub async fn dispatch(runner: Runner, stage: Stage, admission: Arc<Admission>, stop: CancellationToken, hurry: CancellationToken) {
+    let (mut settings, mut freed) = (runner.env().pools.subscribe(), admission.freed());
+    let mut running = JoinSet::new();
+    let mut claims = 0_u64;
+    // Whether something may wait that was not looked at yet.
+    let mut look = true;
+    while !stop.is_cancelled() {
+        while running.try_join_next().is_some() {}
+        settings.borrow_and_update();
+        freed.borrow_and_update();
+        let pool = runner.env().pools.get(stage);
+        let room = match closed(&runner, stage, &admission, &pool) {
+            Some(_) => 0,
+            None => admission.room(stage, &pool).0,
+        };
+        if room > 0 && look {
+            claims += 1;
+            match claim(&runner, stage, &pool, room, claims).await {
+                Ok(jobs) => {
+                    runner.env().bell.answered(stage, jobs.len()).await;
+                    // Fewer than there was room for: nothing is left, and the bell will ring for more.
+                    look = jobs.len() == room || claims % AGED_CLAIM == 0 && !jobs.is_empty();
+                    for job in jobs {
+                        let set_aside = admission.reserve(stage, &pool, job.limits_factor);
+                        let (runner, hurry) = (runner.clone(), hurry.clone());
+                        running.spawn(async move {
+                            runner.work(job, &hurry).await;
+                            drop(set_aside);
+                        });
+                    }
+                    continue;
+                }
+                Err(error) => {
+                    warn!("stage {stage} cannot claim and tries again: {error:#}");
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                        () = stop.cancelled() => {}
+                    }
+                    continue;
+                }
+            }
+        }
+        tokio::select! {
+            () = runner.env().bell.wait(stage), if room > 0 => look = true,
+            Some(_) = running.join_next() => {}
+            _ = settings.changed() => {}
+            _ = freed.changed() => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// The lanes in their order; now and then the other way round, for what has been due for long at a lane's front.
+async fn claim(runner: &Runner, stage: Stage, pool: &Pool, room: usize, claims: u64) -> anyhow::Result<Vec<Claimed>> {
+    let env = runner.env();
+    let ordered: Vec<Lane> = Lane::ALL.into_iter().filter(|lane| pool.lanes.contains(lane)).collect();
+    let ask = Ask {
+        stage,
+        worker: runner.name(),
+        lease: pool.lease(),
+        most: room,
+        lanes: &ordered,
+        kinds: runner.kinds(),
+        waited: None,
+        attempts: pool.attempts,
+        cluster: pool.cluster_concurrency,
+    };
+    if claims % AGED_CLAIM == 0 && ordered.len() > 1 {
+        let reversed: Vec<Lane> = ordered.iter().rev().copied().collect();
+        let waited = Some(Duration::from_secs(env.config.jobs.ageing_seconds));
+        let aged = ledger::claim(&env.db, &Ask { most: 1, lanes: &reversed, waited, ..ask.clone() }).await?;
+        if !aged.is_empty() {
+            return Ok(aged);
+        }
+    }
+    ledger::claim(&env.db, &ask).await
+}
+
+/// Why the stage takes nothing at all now, if so.
+fn closed(runner: &Runner, stage: Stage, admission: &Admission, pool: &Pool) -> Option<Closed> {
+    if runner.env().pools.now().paused.contains_key(&stage) {
+        return Some(Closed::Paused);
+    }
+    match admission.room(stage, pool) {
+        (0, Bound::Concurrency) => Some(Closed::Concurrency),
+        (0, Bound::Memory) => Some(Closed::Memory),
+        (0, Bound::Cpus) => Some(Closed::Cpus),
+        _ => None,
+    }
+}
+
+/// What the stage's pool looks like now.
+pub fn report(runner: &Runner, stage: Stage, admission: &Admission) -> PoolReport {
+    let pool = runner.env().pools.get(stage);
+    let (running, estimate) = admission.show(stage, &pool);
+    PoolReport {
+        stage,
+        concurrency: pool.concurrency,
+        running,
+        memory_bytes: estimate.memory_bytes,
+        cpus: estimate.cpus,
+        closed: closed(runner, stage, admission, &pool),
+    }
+}
