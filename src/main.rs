@@ -7,6 +7,7 @@ mod doctor;
 mod janitor;
 mod log;
 mod pages;
+mod reload;
 mod server;
 mod world;
 

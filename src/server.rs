@@ -28,7 +28,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::world::{Claim, World};
-use crate::{janitor, pages};
+use crate::{janitor, pages, reload};
 
 /// A part of the HTTP side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -73,6 +73,8 @@ pub async fn run(config: Config, plan: Plan) -> Result<()> {
         world.bell.listen(env.db.clone());
         tasks.spawn(runner.run(stop.clone()));
         tasks.spawn(janitor::run(env.clone(), stop.clone()));
+        tasks.spawn(kernel::forecast::run(env.clone(), stop.clone()));
+        tasks.spawn(reload::run(env.clone(), stop.clone()));
     }
     if let (Some(listener), Some((parts, _))) = (listener, &plan.serve) {
         indexer::start(&env).await?;

@@ -79,6 +79,7 @@ impl World {
         let config = Arc::new(config);
         let env = Env {
             pools: Pools::new(&config),
+            forecaster: Arc::default(),
             db: pool,
             store: Arc::new(Directory::open(&config.paths.objects)?),
             signer: Arc::new(UrlSigner::new(derived(&secret, "media"), minutes(config.http.media_url_minutes))),

@@ -204,6 +204,8 @@ pub struct Paths {
     pub model: PathBuf,
     /// This program, which runs its own disposable children.
     pub program: PathBuf,
+    /// The configuration file, if there is one.
+    pub file: Option<PathBuf>,
 }
 
 impl Config {
@@ -226,6 +228,7 @@ impl Config {
         let mut config: Config = toml::Value::Table(table.clone()).try_into().context("configuration")?;
         config.check()?;
         config.paths = Paths::resolve(&config, env)?;
+        config.paths.file = file.map(std::path::absolute).transpose().context("path of the configuration file")?;
         config.table = table;
         Ok(config)
     }
@@ -316,6 +319,7 @@ impl Paths {
             pdfium: asset(&config.assets.pdfium, "pdfium/libpdfium.so"),
             model: asset(&config.assets.model, "model/all-minilm-l6-v2"),
             program: std::env::current_exe().context("path of this program")?,
+            file: None,
             data,
         })
     }

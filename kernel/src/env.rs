@@ -7,6 +7,7 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use crate::config::Config;
+use crate::forecast::Forecaster;
 use crate::http::Tokens;
 use crate::jobs::Pools;
 use crate::queue::Queue;
@@ -18,6 +19,8 @@ pub struct Env {
     pub config: Arc<Config>,
     /// What is set for each stage, as operators have it now.
     pub pools: Arc<Pools>,
+    /// When what is on its way will be ready.
+    pub forecaster: Arc<Forecaster>,
     pub db: PgPool,
     pub store: Arc<dyn ObjectStore>,
     pub signer: Arc<UrlSigner>,

@@ -8,6 +8,7 @@ pub mod db;
 pub mod dependency;
 pub mod env;
 pub mod events;
+pub mod forecast;
 pub mod http;
 pub mod id;
 pub mod index_marks;

@@ -85,6 +85,7 @@ impl TestEnv {
         let config = Arc::new(config);
         let env = Env {
             pools: Pools::new(&config),
+            forecaster: Arc::default(),
             db: pool,
             store,
             signer: Arc::new(UrlSigner::new([1; 32], time::Duration::minutes(10))),
