@@ -64,7 +64,7 @@ impl Tokens {
             let mut state = self.lock();
             let count = if claimed == 0 { state.offered } else { claimed.min(state.offered) };
             state.offered -= count;
-            state.held.drain(..count).last()
+            state.held.drain(..count).next_back()
         };
         if let Some(last) = last {
             // A channel that was lost meanwhile delivers them again, which costs an empty claim.
