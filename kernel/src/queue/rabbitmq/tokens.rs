@@ -23,8 +23,8 @@ pub struct Tokens {
 struct State {
     /// Oldest first, all of one channel.
     held: VecDeque<Held>,
-    /// How many of them, from the oldest on, the last wait returned for. What came later may stand for a job that
-    /// was not there yet when the ledger was asked.
+    /// How many of them, from the oldest on, the last wait returned for and nobody has answered. What came later may
+    /// stand for a job that was not there yet when the ledger was asked.
     offered: usize,
     rung: bool,
     waiting: usize,
@@ -42,13 +42,13 @@ impl Tokens {
         self.came.notify_one();
     }
 
-    /// Returns when there is a token, or this process rang.
+    /// Returns when there is a token that was not offered yet, or this process rang.
     pub async fn wait(&self) {
         let _waiting = Waiting::begin(self);
         loop {
             {
                 let mut state = self.lock();
-                if state.rung || !state.held.is_empty() {
+                if state.rung || state.held.len() > state.offered {
                     state.rung = false;
                     state.offered = state.held.len();
                     return;
@@ -58,12 +58,13 @@ impl Tokens {
         }
     }
 
-    /// Acknowledges as many of the offered tokens as gave a job, at least one, and all of them when none did.
+    /// Acknowledges as many of the offered tokens as gave a job, and all of them when none did. The others count as
+    /// not offered, so that the next wait returns for them.
     pub async fn answered(&self, claimed: usize) {
         let last = {
             let mut state = self.lock();
             let count = if claimed == 0 { state.offered } else { claimed.min(state.offered) };
-            state.offered -= count;
+            state.offered = 0;
             state.held.drain(..count).next_back()
         };
         if let Some(last) = last {
@@ -92,17 +93,21 @@ impl Tokens {
         }
     }
 
-    /// Returns when the oldest token has been held so long while nobody waits. Never without a token: ask again
-    /// when one came.
+    /// Returns when the oldest token has been held so long, while nobody waits or whoever took it does not answer.
+    /// Never without a token: ask again when one came.
     pub async fn stale(&self, limit: Duration) {
         while let Some(since) = self.oldest() {
             tokio::time::sleep_until(since + limit).await;
             if self.oldest() != Some(since) {
                 continue;
             }
-            if self.lock().waiting == 0 {
-                return;
+            {
+                let state = self.lock();
+                if state.waiting == 0 || state.offered > 0 {
+                    return;
+                }
             }
+            // Somebody waits for it and is about to be woken.
             tokio::time::sleep(limit).await;
         }
         std::future::pending().await
