@@ -64,13 +64,13 @@ pub async fn run(config: Config, plan: Plan) -> Result<()> {
     };
     let world = World::open(config, plan.claim).await?;
     let env = world.env.clone();
+    env.bell.clone().listen(env.db.clone()).await?;
     let embedder = open_embedder(&env, world.no_vectors.as_deref()).await;
     let stop = CancellationToken::new();
     let mut tasks = tokio::task::JoinSet::new();
 
     if !plan.stages.is_empty() {
         let runner = runner(env.clone(), embedder.clone()).only(&plan.stages);
-        world.bell.listen(env.db.clone());
         tasks.spawn(runner.run(stop.clone()));
         tasks.spawn(janitor::run(env.clone(), stop.clone()));
         tasks.spawn(kernel::forecast::run(env.clone(), stop.clone()));

@@ -12,7 +12,7 @@ use kernel::db::{self, Postgres};
 use kernel::env::{Clock, Env};
 use kernel::http::Tokens;
 use kernel::jobs::Pools;
-use kernel::queue::PostgresBell;
+use kernel::queue::{PostgresBell, Queue, RabbitBell};
 use kernel::store::{Directory, UrlSigner};
 use sha2::{Digest, Sha256};
 
@@ -30,7 +30,6 @@ pub enum Claim {
 /// An [`Env`] and what keeps it alive.
 pub struct World {
     pub env: Env,
-    pub bell: Arc<PostgresBell>,
     /// This process runs the database, so nobody else runs workers.
     pub alone: bool,
     /// Why there are no vectors, if there are none.
@@ -74,7 +73,10 @@ impl World {
         if pending > 0 {
             bail!("the database lacks {pending} migrations: run `learnhub migrate` with database.owner_url set");
         }
-        let bell = PostgresBell::silent();
+        let bell: Arc<dyn Queue> = match config.queue.url.as_str() {
+            "" => PostgresBell::silent(),
+            url => RabbitBell::new(url, &config.queue.prefix)?,
+        };
         let minutes = |count: u32| time::Duration::minutes(count.into());
         let config = Arc::new(config);
         let env = Env {
@@ -84,11 +86,11 @@ impl World {
             store: Arc::new(Directory::open(&config.paths.objects)?),
             signer: Arc::new(UrlSigner::new(derived(&secret, "media"), minutes(config.http.media_url_minutes))),
             tokens: Arc::new(Tokens::new(&derived(&secret, "access tokens"), minutes(config.http.access_token_minutes))),
-            bell: bell.clone(),
+            bell,
             clock: Clock::real(),
             config,
         };
-        Ok(Self { env, bell, alone: postgres.is_some(), no_vectors, _postgres: postgres, _lock: lock })
+        Ok(Self { env, alone: postgres.is_some(), no_vectors, _postgres: postgres, _lock: lock })
     }
 
     /// Closes connections first, then stops what this process started.

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::jobs::{Lane, Stage};
+use crate::queue::RabbitBell;
 
 /// The defaults, as commented in the project's root.
 pub const DEFAULTS: &str = include_str!("../../workers.toml");
@@ -21,6 +22,7 @@ pub struct Config {
     pub data: Data,
     pub assets: Assets,
     pub database: Database,
+    pub queue: Queue,
     pub http: Http,
     pub security: Security,
     pub limits: Limits,
@@ -60,6 +62,21 @@ pub struct Database {
     pub owner_url: String,
     pub max_connections: u32,
     pub embedded_user: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    pub url: String,
+    pub prefix: String,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The address holds a password.
+        let url = if self.url.is_empty() { "\"\"" } else { "…" };
+        write!(f, "Queue {{ url: {url}, prefix: {:?} }}", self.prefix)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -285,6 +302,9 @@ impl Config {
         if !self.security.secret.is_empty() && self.security.secret.len() < 32 {
             bail!("security.secret must have at least 32 characters");
         }
+        if !self.queue.url.is_empty() {
+            RabbitBell::new(&self.queue.url, &self.queue.prefix)?;
+        }
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format must be \"text\" or \"json\", not \"{}\"", self.log.format);
         }
@@ -433,6 +453,15 @@ mod tests {
         assert!(error.contains(":2: limits.upload_bytes must be a integer, not a string"), "{error}");
         let error = load("", &[("LEARNHUB_LIMITS_UPLOAD_BYTES", "many")]).unwrap_err().to_string();
         assert!(error.contains("LEARNHUB_LIMITS_UPLOAD_BYTES"), "{error}");
+    }
+
+    #[test]
+    fn a_broker_address_is_checked_and_its_password_never_shown() {
+        let error = format!("{:#}", load("[queue]\nurl = \"http://u:secret@h/\"\n", &[]).unwrap_err());
+        assert!(error.contains("queue.url") && !error.contains("secret"), "{error}");
+        let config = load("", &[("LEARNHUB_QUEUE_URL", "amqp://u:secret@h:1/v")]).unwrap();
+        assert_eq!(config.queue.url, "amqp://u:secret@h:1/v");
+        assert!(!format!("{config:?}").contains("secret"));
     }
 
     #[test]

@@ -34,7 +34,11 @@ pub fn machine(config: &Config) -> Vec<Finding> {
 
 /// Checks of what the world consists of.
 pub async fn services(world: &World) -> Vec<Finding> {
-    vec![database(world).await, migrations(world).await, extension(world).await, store(world).await, index(world).await]
+    let mut findings = vec![database(world).await, migrations(world).await, extension(world).await, store(world).await, index(world).await];
+    if !world.env.config.queue.url.is_empty() {
+        findings.push(broker(world).await);
+    }
+    findings
 }
 
 fn library(name: &'static str, path: &Path, without: &str) -> Finding {
@@ -185,6 +189,16 @@ async fn store(world: &World) -> Finding {
     match round_trip.await {
         Ok(()) => Finding::ok("store", "an object was written, read and deleted"),
         Err(error) => Finding::fail("store", format!("{error:#}"), "check that the data folder can be written to and has space"),
+    }
+}
+
+async fn broker(world: &World) -> Finding {
+    let queue = &world.env.config.queue;
+    match kernel::queue::rabbitmq::check(&queue.url, &queue.prefix).await {
+        Ok(waiting) => Finding::ok("broker", format!("{waiting} messages wait in the queues {}.*", queue.prefix)),
+        Err(error) => {
+            Finding::fail("broker", format!("{error:#}"), "mend that; until then jobs wait for the sweep and no worker can be started")
+        }
     }
 }
 

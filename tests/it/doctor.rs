@@ -50,6 +50,17 @@ fn a_healthy_folder_is_all_ok() {
 }
 
 #[test]
+fn a_broker_that_does_not_answer_is_named_and_its_password_is_not() {
+    let data = data_folder();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let (code, findings) = examine(data.path(), &[("LEARNHUB_QUEUE_URL", &format!("amqp://somebody:secret@{nobody}/"))]);
+    assert_eq!(code, Some(3));
+    let finding = find(&findings, "broker").to_string();
+    assert!(finding.contains("fail") && finding.contains("queue.url") && finding.contains(&nobody.to_string()), "{finding}");
+    assert!(!finding.contains("secret"), "{finding}");
+}
+
+#[test]
 fn a_missing_model_library_and_disk_are_named_with_their_fix() {
     let data = data_folder();
     let missing = [("LEARNHUB_ASSETS_MODEL", "/nowhere/model"), ("LEARNHUB_ASSETS_PDFIUM", "/nowhere/libpdfium.so")];
