@@ -80,7 +80,8 @@ impl Ctx {
             self.job.request_id.as_deref(),
             report,
         )
-        .await?;
+        .await
+        .outcome?;
         Ok(serde_json::from_value(answer)?)
     }
 
