@@ -59,6 +59,8 @@ impl fmt::Display for Confined {
 /// Locks the calling thread in, for ever: it may read the folder it runs in and `reads`, write below `writes`, and
 /// make the system calls of a program that only computes.
 pub(super) fn enter(reads: &[PathBuf], writes: &[PathBuf]) -> Confined {
+    // Asked before seccomp makes the kernel forget it.
+    let landlock_abi = landlock_abi();
     let mut trouble = Vec::new();
     let landlock = lock_files(reads, writes).unwrap_or_else(|error| {
         trouble.push(format!("Landlock: {error}"));
@@ -66,7 +68,7 @@ pub(super) fn enter(reads: &[PathBuf], writes: &[PathBuf]) -> Confined {
     });
     let seccomp = syscalls::lock().map_err(|error| trouble.push(format!("seccomp: {error}"))).is_ok();
     let trouble = (!trouble.is_empty()).then(|| trouble.join("; "));
-    Confined { landlock_abi: landlock_abi(), landlock, seccomp, trouble }
+    Confined { landlock_abi, landlock, seccomp, trouble }
 }
 
 fn lock_files(reads: &[PathBuf], writes: &[PathBuf]) -> Result<Enforced, RulesetError> {
