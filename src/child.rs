@@ -7,6 +7,10 @@ pub fn serve(name: &str) -> ExitCode {
     match name {
         "transcode" => kernel::child::serve(transcode::child::run),
         "extract" => kernel::child::serve(ingest::child::run),
+        // For `doctor`: it only says what holds it.
+        "probe" => kernel::child::serve(|_, _| Ok(serde_json::Value::Null)),
+        #[cfg(feature = "chaos")]
+        "mock" => kernel::child::mock::serve(),
         _ => {
             eprintln!("learnhub child: nothing is called {name}");
             ExitCode::from(2)

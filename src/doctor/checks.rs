@@ -32,6 +32,16 @@ pub fn machine(config: &Config) -> Vec<Finding> {
     ]
 }
 
+/// What holds the processes that read untrusted files, as one of them says.
+pub async fn sandbox(config: &Config) -> Finding {
+    let fix = "run a kernel with Landlock (5.13 or newer, best 6.12) and seccomp, and let containers use both";
+    match kernel::child::probe(&config.paths.program).await {
+        Ok(confined) if confined.is_whole() => Finding::ok("sandbox", confined.to_string()),
+        Ok(confined) => Finding::warn("sandbox", format!("files are read in processes not fully locked in: {confined}"), fix),
+        Err(failure) => Finding::fail("sandbox", format!("no process to read files can be started: {failure}"), "mend that and look again"),
+    }
+}
+
 /// Checks of what the world consists of.
 pub async fn services(world: &World) -> Vec<Finding> {
     let mut findings = vec![database(world).await, migrations(world).await, extension(world).await, store(world).await, index(world).await];

@@ -54,6 +54,7 @@ impl Finding {
 /// Examines and reports; ends with 3 when something fails.
 pub async fn run(config: Config, check: bool, json: bool) -> Result<ExitCode> {
     let mut findings = checks::machine(&config);
+    findings.push(checks::sandbox(&config).await);
     match World::open(config, Claim::Either).await {
         Ok(world) => {
             findings.extend(checks::services(&world).await);

@@ -37,6 +37,7 @@ fn a_healthy_folder_is_all_ok() {
         "index",
         "disk",
         "fonts",
+        "sandbox",
         "I1",
         "I2",
         "I3",

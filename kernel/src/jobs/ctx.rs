@@ -10,7 +10,7 @@ use sqlx::{PgConnection, PgTransaction};
 use tracing::info;
 
 use super::{Claimed, Failure, Job, enqueue, ledger};
-use crate::child::{self, Limits};
+use crate::child::{self, Limits, Usage};
 use crate::env::Env;
 use crate::events;
 use crate::id::AssetId;
@@ -26,27 +26,6 @@ pub struct Ctx {
     used: UsageMeter,
 }
 
-/// What the children of one attempt used.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Usage {
-    /// Largest resident memory of any of them, bytes.
-    pub peak_memory_bytes: u64,
-    /// Processor time of all of them.
-    pub cpu: std::time::Duration,
-}
-
-impl Usage {
-    /// As stored: null when there was no child.
-    pub(super) fn peak_memory_bytes(self) -> Option<i64> {
-        (self.peak_memory_bytes > 0).then(|| i64::try_from(self.peak_memory_bytes).unwrap_or(i64::MAX))
-    }
-
-    /// As stored: null when there was no child.
-    pub(super) fn cpu_seconds(self) -> Option<f32> {
-        (!self.cpu.is_zero()).then_some(self.cpu.as_secs_f32())
-    }
-}
-
 /// Adds up [`Usage`]; shared by an attempt's handler and the runner, which records it also when the handler fails.
 #[derive(Clone, Default)]
 pub(super) struct UsageMeter(Arc<Mutex<Usage>>);
@@ -58,8 +37,9 @@ impl UsageMeter {
 
     fn add(&self, more: Usage) {
         let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        used.peak_memory_bytes = used.peak_memory_bytes.max(more.peak_memory_bytes);
-        used.cpu += more.cpu;
+        used.peak_rss_bytes = used.peak_rss_bytes.max(more.peak_rss_bytes);
+        used.cpu_seconds += more.cpu_seconds;
+        used.wall += more.wall;
     }
 }
 
@@ -98,11 +78,6 @@ impl Ctx {
         self.used.clone()
     }
 
-    /// Notes what a child used.
-    pub fn note_usage(&self, used: Usage) {
-        self.used.add(used);
-    }
-
     /// The fresh folder for this attempt's objects.
     pub fn prefix(&self, asset: AssetId) -> Prefix {
         Prefix::attempt(asset, self.job.id, self.job.attempt)
@@ -118,7 +93,7 @@ impl Ctx {
     ) -> Result<A, Failure> {
         let progress = self.progress();
         let report = move |done, total| progress.report(done, total);
-        let answer = child::run(
+        let ended = child::run(
             &self.env.config.paths.program,
             name,
             &serde_json::to_value(request)?,
@@ -127,8 +102,9 @@ impl Ctx {
             self.job.request_id.as_deref(),
             report,
         )
-        .await?;
-        Ok(serde_json::from_value(answer)?)
+        .await;
+        self.used.add(ended.usage);
+        Ok(serde_json::from_value(ended.outcome?)?)
     }
 
     /// Begins the one transaction that ends this job. Fails as lost when another worker has taken over.

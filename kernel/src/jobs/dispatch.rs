@@ -46,10 +46,8 @@ pub async fn dispatch(runner: Runner, stage: Stage, admission: Arc<Admission>, s
                     for job in jobs {
                         let set_aside = admission.reserve(stage, &pool, job.limits_factor);
                         let (runner, hurry) = (runner.clone(), hurry.clone());
-                        running.spawn(async move {
-                            runner.work(job, &hurry).await;
-                            drop(set_aside);
-                        });
+                        let suspect_after = admission.suspect_after(stage);
+                        running.spawn(async move { runner.work(job, &hurry, Some((set_aside, suspect_after))).await });
                     }
                     continue;
                 }

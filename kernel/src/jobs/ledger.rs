@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use sqlx::{PgConnection, PgPool};
 
-use super::ctx::Usage;
 use super::{Class, Failure, Lane, Stage};
+use crate::child::Usage;
 use crate::events::{self, Cause};
 use crate::id::{AccountId, AssetId, JobId};
 use crate::index_marks;
@@ -189,13 +189,23 @@ pub async fn finish(conn: &mut PgConnection, job: &Claimed, used: Usage) -> Resu
           where id = $1 and attempt = $2 and state = 'running'",
         job.id.0,
         job.attempt,
-        used.peak_memory_bytes(),
-        used.cpu_seconds(),
+        memory_bytes(used),
+        cpu_seconds(used),
     )
     .execute(conn)
     .await
     .with_context(|| format!("finish job {}", job.id))?;
     Ok(changed.rows_affected() == 1)
+}
+
+/// Peak memory as stored: null when there was no child.
+fn memory_bytes(used: Usage) -> Option<i64> {
+    (used.peak_rss_bytes > 0).then(|| i64::try_from(used.peak_rss_bytes).unwrap_or(i64::MAX))
+}
+
+/// Processor time as stored: null when there was no child.
+fn cpu_seconds(used: Usage) -> Option<f32> {
+    (used.cpu_seconds > 0.0).then_some(used.cpu_seconds as f32)
 }
 
 /// How a failed attempt left its job.
@@ -221,7 +231,8 @@ pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Durati
     let mut tx = db.begin().await.context("begin recording a failure")?;
     let away = failure.class == Class::Dependency;
     let failures = job.failures + i32::from(!away);
-    let dead = failure.class == Class::Poison || !away && failures >= job.max_failures;
+    let most = job.max_failures.min(failure.most_failures().unwrap_or(i32::MAX));
+    let dead = !away && failures >= most;
     let pause = if away { jittered(DEPENDENCY_PAUSE, 1, job.id) } else { jittered(backoff, failures, job.id) };
     let factor = if failure.class == Class::Resource { (job.limits_factor * 2.0).min(LARGEST_FACTOR) } else { job.limits_factor };
     let changed = sqlx::query!(
@@ -241,8 +252,8 @@ pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Durati
         failure.reason,
         failure.detail,
         factor,
-        used.peak_memory_bytes(),
-        used.cpu_seconds(),
+        memory_bytes(used),
+        cpu_seconds(used),
     )
     .execute(&mut *tx)
     .await;

@@ -6,9 +6,8 @@ use anyhow::{Context, Result};
 use sqlx::PgPool;
 use tracing::warn;
 
-use super::ctx::Usage;
 use super::ledger::{self, Aftermath};
-use super::{Claimed, Class, Failure, Stage};
+use super::{Claimed, Class, Failure, Stage, Usage};
 
 /// What the names of all workers begin with whose processes this one can see: host and PID namespace.
 pub fn neighbourhood() -> String {

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use super::admission::Admission;
+use super::admission::{Admission, Reserved};
 use super::ledger::{self, Aftermath, Ask, Pulse};
 use super::rescue::{self, worker_name};
 use super::workers::{self, Worker};
@@ -124,7 +124,7 @@ impl Runner {
             let before = ran;
             for stage in &self.stages {
                 while let Some(job) = self.next(*stage).await? {
-                    self.work(job, &CancellationToken::new()).await;
+                    self.work(job, &CancellationToken::new(), None).await;
                     ran += 1;
                 }
             }
@@ -151,12 +151,13 @@ impl Runner {
         Ok(ledger::claim(&self.env.db, &ask).await?.pop())
     }
 
-    pub(super) async fn work(&self, job: Claimed, hurry: &CancellationToken) {
+    /// Runs a job to its end, whatever that is. `slot` is what it holds, and after what silence it gives that up.
+    pub(super) async fn work(&self, job: Claimed, hurry: &CancellationToken, slot: Option<(Reserved, Duration)>) {
         let span = info_span!("job", job.id = %job.id, kind = %job.kind, attempt = job.attempt, request_id = job.request_id.as_deref());
-        self.attempt(job, hurry).instrument(span).await;
+        self.attempt(job, hurry, slot.as_ref()).instrument(span).await;
     }
 
-    async fn attempt(&self, job: Claimed, hurry: &CancellationToken) {
+    async fn attempt(&self, job: Claimed, hurry: &CancellationToken, slot: Option<&(Reserved, Duration)>) {
         let begun = Instant::now();
         let ctx = Ctx::new(self.env.clone(), job.clone());
         let (progress, used) = (ctx.progress(), ctx.used());
@@ -169,7 +170,7 @@ impl Runner {
         let timeout = pool.timeout().mul_f32(job.limits_factor);
         let outcome = tokio::select! {
             done = handler => done.unwrap_or_else(|panic| Err(Failure::transient("panic", "something went wrong on our side; it is being tried again").with_detail(panic_text(&*panic)))),
-            end = self.watch(&job, &progress, pool.lease()) => match end {
+            end = self.watch(&job, &progress, pool.lease(), slot) => match end {
                 Pulse::CancelWanted => {
                     info!("cancelled {}", job.kind);
                     return log_error(control::cancelled(&self.env.db, &job).await.map(drop));
@@ -223,15 +224,37 @@ impl Runner {
     }
 
     /// Beats the heart until the job is lost or to be cancelled.
-    async fn watch(&self, job: &Claimed, progress: &super::ProgressSender, lease: Duration) -> Pulse {
+    async fn watch(
+        &self,
+        job: &Claimed,
+        progress: &super::ProgressSender,
+        lease: Duration,
+        slot: Option<&(Reserved, Duration)>,
+    ) -> Pulse {
         let mut heard = Instant::now();
         let beat = (lease / 5).min(Duration::from_secs(1));
         // Most jobs end before the first beat.
         let mut beats = tokio::time::interval_at(tokio::time::Instant::now() + beat, beat);
         let mut last = (u64::MAX, 0);
+        let mut moved = (Instant::now(), (0, 0));
+        // What hung once gives way at once.
+        if let Some((slot, _)) = slot
+            && job.limits_factor > 1.0
+        {
+            slot.step_aside();
+        }
         loop {
             beats.tick().await;
             let (done, total) = progress.read();
+            if moved.1 != (done, total) {
+                moved = (Instant::now(), (done, total));
+            }
+            if let Some((slot, suspect_after)) = slot
+                && moved.0.elapsed() > *suspect_after
+                && slot.step_aside()
+            {
+                info!("{} is silent for long and leaves its slot to others", job.kind);
+            }
             if (done, total) == last && heard.elapsed() < lease / 4 && heard.elapsed() < Duration::from_secs(2) {
                 continue;
             }
