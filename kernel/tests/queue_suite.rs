@@ -9,11 +9,11 @@ use kernel::env::Env;
 use kernel::events::Cause;
 use kernel::http::Role;
 use kernel::id::AssetId;
-use kernel::jobs::{self, Stage, ledger};
+use kernel::jobs::{self, Stage};
 use kernel::pipeline::{EmbedChunks, TranscodeMedia};
 use kernel::queue::rabbitmq::Pace;
 use kernel::queue::{Queue, RabbitBell};
-use kernel::testing::{claim_one, Backends, PACE, RabbitMq, TestEnv};
+use kernel::testing::{Backends, PACE, RabbitMq, TestEnv, claim_one};
 use lapin::options::{BasicPublishOptions, QueueDeclareOptions, QueuePurgeOptions};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
@@ -72,6 +72,11 @@ async fn quiet(bell: &dyn Queue) {
     }
 }
 
+/// Waits for a ring that has to come.
+async fn hear(bell: &dyn Queue, stage: Stage) {
+    tokio::time::timeout(Duration::from_secs(60), bell.wait(stage)).await.expect("the bell never rang");
+}
+
 /// What a dispatcher does: waits, claims up to its capacity, answers. A claim that filled it rings on.
 fn dispatch(env: &Env, stage: Stage, capacity: usize, claimed: &Arc<AtomicUsize>) -> tokio::task::JoinHandle<()> {
     let (env, all) = (env.clone(), claimed.clone());
@@ -100,7 +105,7 @@ async fn a_ring_wakes_a_waiter(test: &TestEnv) {
 
 async fn a_ring_before_the_wait_is_not_lost(test: &TestEnv) {
     test.env.bell.ring(Stage::Embed);
-    test.env.bell.wait(Stage::Embed).await;
+    hear(test.env.bell.as_ref(), Stage::Embed).await;
     assert!(test.env.bell.wait(Stage::Embed).now_or_never().is_none(), "one ring, one return");
 }
 
@@ -115,7 +120,7 @@ async fn a_waiter_that_gave_up_takes_no_ring_with_it(test: &TestEnv) {
     assert!(given_up.as_mut().now_or_never().is_none());
     test.env.bell.ring(Stage::Embed);
     drop(given_up);
-    test.env.bell.wait(Stage::Embed).await;
+    hear(test.env.bell.as_ref(), Stage::Embed).await;
 }
 
 async fn an_enqueued_job_rings_on_commit_and_not_on_rollback(test: &TestEnv) {
@@ -131,7 +136,7 @@ async fn an_enqueued_job_rings_on_commit_and_not_on_rollback(test: &TestEnv) {
     jobs::enqueue(&mut tx, EmbedChunks { asset_id }, &Cause::default()).await.unwrap();
     tx.commit().await.unwrap();
     // Notifications keep their order: what rings for the second transaction has passed the first.
-    worker.bell.wait(Stage::Embed).await;
+    hear(worker.bell.as_ref(), Stage::Embed).await;
     assert!(!transcode.is_finished(), "a job that was rolled back rang");
     enqueue(&test.env, TranscodeMedia { asset_id }).await;
     transcode.await.unwrap();
@@ -140,7 +145,7 @@ async fn an_enqueued_job_rings_on_commit_and_not_on_rollback(test: &TestEnv) {
 async fn a_bell_that_begins_to_listen_finds_what_was_enqueued_before(test: &TestEnv) {
     enqueue(&test.env, EmbedChunks { asset_id: an_asset(test).await }).await;
     let worker = test.another().await;
-    worker.bell.wait(Stage::Embed).await;
+    hear(worker.bell.as_ref(), Stage::Embed).await;
     assert!(claim_one(&worker.db, Stage::Embed, "worker", LEASE).await.is_some());
 }
 
@@ -171,7 +176,7 @@ async fn duplicates_cause_nothing_but_empty_claims(test: &TestEnv) {
     test.until("all are claimed", async || claimed.load(Ordering::SeqCst) == 5).await;
     // A ring for another stage comes after all of them.
     enqueue(&test.env, EmbedChunks { asset_id }).await;
-    worker.bell.wait(Stage::Embed).await;
+    hear(worker.bell.as_ref(), Stage::Embed).await;
     if let Some(broker) = Broker::of(test).await {
         test.until("no message is left", async || broker.ready(Stage::Transcode).await == 0).await;
         dispatcher.abort();
@@ -255,7 +260,7 @@ async fn what_a_consumer_that_dies_has_not_answered_goes_to_another() {
     let relay = another(&test, STILL).await;
     let dies = another(&test, STILL).await;
     enqueue(&test.env, EmbedChunks { asset_id: an_asset(&test).await }).await;
-    dies.bell.wait(Stage::Embed).await;
+    hear(dies.bell.as_ref(), Stage::Embed).await;
     let bell = relay.bell.clone();
     let other = tokio::spawn(async move { bell.wait(Stage::Embed).await });
     assert_eq!(broker.ready(Stage::Embed).await, 0, "the message is with the first");
@@ -273,7 +278,7 @@ async fn as_many_messages_are_acknowledged_as_jobs_were_claimed_and_all_when_the
     let five_offered = async || {
         for _ in 0..5 {
             broker.publish(Stage::Embed).await;
-            worker.bell.wait(Stage::Embed).await;
+            hear(worker.bell.as_ref(), Stage::Embed).await;
         }
     };
     five_offered().await;
@@ -281,7 +286,7 @@ async fn as_many_messages_are_acknowledged_as_jobs_were_claimed_and_all_when_the
     five_offered().await;
     worker.bell.answered(Stage::Embed, 2).await;
     // What is left of the offer is offered again.
-    worker.bell.wait(Stage::Embed).await;
+    hear(worker.bell.as_ref(), Stage::Embed).await;
     worker.db.close().await;
     test.until("the others wait again", async || broker.ready(Stage::Embed).await == 3).await;
 }
@@ -292,15 +297,15 @@ async fn messages_that_a_busy_process_holds_go_back_for_others() {
     let broker = Broker::of(&test).await.unwrap();
     let busy = another(&test, Pace { hold: Duration::from_millis(100), ..STILL }).await;
     broker.publish(Stage::Embed).await;
-    busy.bell.wait(Stage::Embed).await;
+    hear(busy.bell.as_ref(), Stage::Embed).await;
     test.until("the message waits again", async || broker.ready(Stage::Embed).await == 1).await;
     let idle = another(&test, STILL).await;
-    idle.bell.wait(Stage::Embed).await;
+    hear(idle.bell.as_ref(), Stage::Embed).await;
     idle.bell.answered(Stage::Embed, 1).await;
     // The busy one, when it is free, hears of the next.
     broker.publish(Stage::Embed).await;
     idle.db.close().await;
-    busy.bell.wait(Stage::Embed).await;
+    hear(busy.bell.as_ref(), Stage::Embed).await;
 }
 
 #[tokio::test]
@@ -314,15 +319,15 @@ async fn a_message_that_was_lost_is_made_again_but_not_without_the_second_look()
     broker.purge(Stage::Embed).await;
     // The relay goes on: a later job's message comes through, the lost one does not.
     enqueue(&test.env, TranscodeMedia { asset_id }).await;
-    blind.bell.wait(Stage::Transcode).await;
+    hear(blind.bell.as_ref(), Stage::Transcode).await;
     assert!(blind.bell.wait(Stage::Embed).now_or_never().is_none());
     assert_eq!(broker.ready(Stage::Embed).await, 0);
     blind.db.close().await;
     let looks = another(&test, Pace { again: PACE.again, ..STILL }).await;
-    looks.bell.wait(Stage::Embed).await;
+    hear(looks.bell.as_ref(), Stage::Embed).await;
     // And not only at its start.
     looks.bell.answered(Stage::Embed, 1).await;
-    looks.bell.wait(Stage::Embed).await;
+    hear(looks.bell.as_ref(), Stage::Embed).await;
 }
 
 #[tokio::test]

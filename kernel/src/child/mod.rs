@@ -82,12 +82,7 @@ impl Limits {
     /// So many times the memory and the time.
     pub fn times(&self, factor: f32) -> Self {
         let more = |amount: u64| (amount as f64 * f64::from(factor)) as u64;
-        Self {
-            memory_bytes: more(self.memory_bytes),
-            cpu_seconds: more(self.cpu_seconds),
-            wall: self.wall.mul_f32(factor),
-            ..self.clone()
-        }
+        Self { memory_bytes: more(self.memory_bytes), cpu_seconds: more(self.cpu_seconds), wall: self.wall.mul_f32(factor), ..self.clone() }
     }
 
     /// The scratch budget of a document of this many bytes.

@@ -224,13 +224,7 @@ impl Runner {
     }
 
     /// Beats the heart until the job is lost or to be cancelled.
-    async fn watch(
-        &self,
-        job: &Claimed,
-        progress: &super::ProgressSender,
-        lease: Duration,
-        slot: Option<&(Reserved, Duration)>,
-    ) -> Pulse {
+    async fn watch(&self, job: &Claimed, progress: &super::ProgressSender, lease: Duration, slot: Option<&(Reserved, Duration)>) -> Pulse {
         let mut heard = Instant::now();
         let beat = (lease / 5).min(Duration::from_secs(1));
         // Most jobs end before the first beat.
