@@ -12,7 +12,7 @@ use kernel::db::{self, Postgres};
 use kernel::env::{Clock, Env};
 use kernel::http::Tokens;
 use kernel::queue::PostgresBell;
-use kernel::store::{Directory, UrlSigner};
+use kernel::store::{Directory, ObjectStore, S3, UrlSigner};
 use sha2::{Digest, Sha256};
 
 /// How a command relates to the data folder.
@@ -77,7 +77,7 @@ impl World {
         let minutes = |count: u32| time::Duration::minutes(count.into());
         let env = Env {
             db: pool,
-            store: Arc::new(Directory::open(&config.paths.objects)?),
+            store: store(&config).await?,
             signer: Arc::new(UrlSigner::new(derived(&secret, "media"), minutes(config.http.media_url_minutes))),
             tokens: Arc::new(Tokens::new(&derived(&secret, "access tokens"), minutes(config.http.access_token_minutes))),
             bell: bell.clone(),
@@ -95,6 +95,18 @@ impl World {
             let _ = tokio::task::spawn_blocking(|| postgres.stop()).await;
         }
     }
+}
+
+/// The configured bucket, or the data folder.
+async fn store(config: &Config) -> Result<Arc<dyn ObjectStore>> {
+    Ok(match config.store.bucket.as_str() {
+        "" => Arc::new(Directory::open(&config.paths.objects)?),
+        _ => {
+            let bucket = S3::new(&config.store).await;
+            bucket.check().await?;
+            Arc::new(bucket)
+        }
+    })
 }
 
 async fn start_database(config: &Config) -> Result<(Postgres, Option<String>)> {

@@ -20,6 +20,7 @@ pub struct Config {
     pub data: Data,
     pub assets: Assets,
     pub database: Database,
+    pub store: Store,
     pub http: Http,
     pub security: Security,
     pub limits: Limits,
@@ -55,6 +56,54 @@ pub struct Database {
     pub owner_url: String,
     pub max_connections: u32,
     pub embedded_user: String,
+}
+
+/// Where objects are kept: in the bucket, or in the data folder when there is none.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    pub bucket: String,
+    pub endpoint: String,
+    pub region: String,
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub path_style: bool,
+    pub prefix: String,
+    pub connect_timeout_seconds: f64,
+    pub timeout_seconds: f64,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Store {{ bucket: {:?}, endpoint: {:?}, region: {:?}, prefix: {:?}, credentials: … }}",
+            self.bucket, self.endpoint, self.region, self.prefix
+        )
+    }
+}
+
+impl Store {
+    fn check(&self) -> Result<()> {
+        if self.bucket.is_empty() {
+            return Ok(());
+        }
+        if !self.endpoint.is_empty() && !self.endpoint.starts_with("http://") && !self.endpoint.starts_with("https://") {
+            bail!("store.endpoint must be a URL such as https://s3.example.org, not \"{}\"", self.endpoint);
+        }
+        if self.region.is_empty() {
+            bail!("store.region must not be empty: leave it out for us-east-1, which most servers take");
+        }
+        match (self.access_key_id.is_empty(), self.secret_access_key.is_empty()) {
+            (true, false) => bail!("store.access_key_id is missing: set it, or leave store.secret_access_key empty too"),
+            (false, true) => bail!("store.secret_access_key is missing: set it, or leave store.access_key_id empty too"),
+            _ => {}
+        }
+        if !(self.connect_timeout_seconds > 0.0 && self.timeout_seconds > 0.0) {
+            bail!("store.connect_timeout_seconds and store.timeout_seconds must be more than 0");
+        }
+        Ok(())
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -187,6 +236,7 @@ impl Config {
         if !self.security.secret.is_empty() && self.security.secret.len() < 32 {
             bail!("security.secret must have at least 32 characters");
         }
+        self.store.check()?;
         if self.jobs.lease_seconds < 1.0 {
             bail!("jobs.lease_seconds must be at least 1");
         }
@@ -336,6 +386,16 @@ mod tests {
         assert!(error.contains(":2: limits.upload_bytes must be a integer, not a string"), "{error}");
         let error = load("", &[("LEARNHUB_LIMITS_UPLOAD_BYTES", "many")]).unwrap_err().to_string();
         assert!(error.contains("LEARNHUB_LIMITS_UPLOAD_BYTES"), "{error}");
+    }
+
+    #[test]
+    fn half_a_pair_of_credentials_is_refused_and_a_whole_one_is_not_shown() {
+        let error = load("[store]\nbucket = \"b\"\naccess_key_id = \"me\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("store.secret_access_key is missing"), "{error}");
+        let whole = load("[store]\nbucket = \"b\"\naccess_key_id = \"me\"\nsecret_access_key = \"hushhush\"\n", &[]).unwrap();
+        assert!(!format!("{whole:?}").contains("hushhush"));
+        let error = load("[store]\nbucket = \"b\"\nendpoint = \"localhost:9000\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("store.endpoint must be a URL"), "{error}");
     }
 
     #[test]

@@ -20,3 +20,5 @@ pub mod queue;
 pub mod store;
 pub mod telemetry;
 pub mod testing;
+#[cfg(feature = "testing")]
+pub mod testing_s3;

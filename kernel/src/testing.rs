@@ -61,6 +61,19 @@ fn config() -> Config {
     Config::from_parts(None, &env).expect("the default configuration")
 }
 
+/// A fresh store of the kind that LEARNHUB_TEST_STORE names.
+async fn store(config: &mut Config) -> Arc<dyn ObjectStore> {
+    match std::env::var("LEARNHUB_TEST_STORE").as_deref() {
+        Err(_) | Ok("" | "directory") => Arc::new(Directory::open(&config.paths.objects).expect("open the store")),
+        #[cfg(feature = "testing")]
+        Ok("s3") => {
+            config.store = crate::testing_s3::S3Server::shared().bucket();
+            Arc::new(crate::store::S3::new(&config.store).await)
+        }
+        Ok(other) => panic!("LEARNHUB_TEST_STORE is directory or s3 (with kernel's feature `testing`), not {other}"),
+    }
+}
+
 impl TestEnv {
     /// A fresh folder and a fresh, migrated database.
     pub async fn new() -> Self {
@@ -78,7 +91,7 @@ impl TestEnv {
         config.paths.scratch = dir.path().join("scratch");
         config.paths.index = dir.path().join("index");
         let pool = db::connect(as_role(db::APP_ROLE), 8).await.expect("connect as the program");
-        let store: Arc<dyn ObjectStore> = Arc::new(Directory::open(&config.paths.objects).expect("open the store"));
+        let store = store(&mut config).await;
         let env = Env {
             db: pool,
             store,
