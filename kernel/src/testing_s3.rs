@@ -2,6 +2,7 @@
 //! layer before it that misbehaves as the test tells it to.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use async_trait::async_trait;
@@ -110,10 +111,19 @@ impl S3Server {
 
     /// A fresh bucket, as the configuration of a store in it.
     pub fn bucket(&self) -> config::Store {
-        let bucket = format!("test-{}", uuid::Uuid::new_v4().simple());
-        std::fs::create_dir(self.root.path().join(&bucket)).expect("a bucket");
+        self.bucket_named(&format!("test-{}", uuid::Uuid::new_v4().simple()))
+    }
+
+    /// Where the objects of a bucket lie as files, each under its key, for looking behind the curtain.
+    pub fn folder(&self, bucket: &str) -> PathBuf {
+        self.root.path().join(bucket)
+    }
+
+    /// The bucket of this name, made if there is none.
+    pub fn bucket_named(&self, bucket: &str) -> config::Store {
+        std::fs::create_dir_all(self.folder(bucket)).expect("a bucket");
         config::Store {
-            bucket,
+            bucket: bucket.to_owned(),
             endpoint: self.endpoint(),
             region: "us-east-1".into(),
             access_key_id: ACCESS_KEY_ID.into(),

@@ -42,7 +42,7 @@ fn start() -> u16 {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (started, told) = mpsc::channel();
     std::thread::spawn(move || {
-        let mut command = Command::new("python3");
+        let mut command = Command::new(folder.join("python"));
         command.args(["-c", "import sys; from moto.server import main; main(sys.argv[1:])", "-H", "127.0.0.1", "-p", &port.to_string()]);
         command.env("PYTHONPATH", &folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         // SAFETY: prctl with plain numbers may be called between fork and exec.
@@ -58,7 +58,7 @@ fn start() -> u16 {
             std::thread::park();
         }
     });
-    told.recv().expect("the thread that starts moto").expect("python3 starts");
+    told.recv().expect("the thread that starts moto").expect("its Python starts");
     for _ in 0..600 {
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return port;
