@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use kernel::breaker::Breakers;
 use kernel::config::Config;
-use kernel::db::{self, Postgres};
+use kernel::db::{self, Postgres, Replica};
 use kernel::env::{Clock, Env};
 use kernel::http::Tokens;
 use kernel::queue::PostgresBell;
@@ -67,7 +68,7 @@ impl World {
             }
             (None, None, db::options(&config.database.url, "database.url")?)
         };
-        let pool = db::connect(options, config.database.max_connections).await?;
+        let pool = db::connect(options, &config.database).await?;
         db::refuse_superuser(&pool).await?;
         let pending = db::pending_migrations(&pool).await?;
         if pending > 0 {
@@ -75,13 +76,19 @@ impl World {
         }
         let bell = PostgresBell::silent();
         let minutes = |count: u32| time::Duration::minutes(count.into());
+        let replica = match config.database.replica_url.as_str() {
+            "" => Replica::none(pool.clone()),
+            url => Replica::new(pool.clone(), db::options(url, "database.replica_url")?, &config.database),
+        };
         let env = Env {
+            replica,
             db: pool,
             store: store(&config).await?,
             signer: Arc::new(UrlSigner::new(derived(&secret, "media"), minutes(config.http.media_url_minutes))),
             tokens: Arc::new(Tokens::new(&derived(&secret, "access tokens"), minutes(config.http.access_token_minutes))),
             bell: bell.clone(),
             clock: Clock::real(),
+            breakers: Breakers::new(),
             config: Arc::new(config),
         };
         Ok(Self { env, bell, alone: postgres.is_some(), no_vectors, _postgres: postgres, _lock: lock })

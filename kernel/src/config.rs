@@ -55,7 +55,39 @@ pub struct Database {
     pub url: String,
     pub owner_url: String,
     pub max_connections: u32,
+    pub acquire_timeout_seconds: f64,
+    pub idle_timeout_seconds: f64,
+    pub max_lifetime_seconds: f64,
+    pub statement_timeout_seconds: f64,
+    pub replica_url: String,
+    pub replica_max_lag_seconds: f64,
     pub embedded_user: String,
+}
+
+impl Database {
+    fn check(&self) -> Result<()> {
+        if self.max_connections == 0 {
+            bail!("database.max_connections must be at least 1");
+        }
+        if !(self.acquire_timeout_seconds > 0.0) {
+            bail!("database.acquire_timeout_seconds must be more than 0");
+        }
+        let others = [
+            ("idle_timeout_seconds", self.idle_timeout_seconds),
+            ("max_lifetime_seconds", self.max_lifetime_seconds),
+            ("statement_timeout_seconds", self.statement_timeout_seconds),
+            ("replica_max_lag_seconds", self.replica_max_lag_seconds),
+        ];
+        for (key, seconds) in others {
+            if !(0.0..1e9).contains(&seconds) {
+                bail!("database.{key} must not be negative; 0 is for none");
+            }
+        }
+        if !self.replica_url.is_empty() && self.url.is_empty() {
+            bail!("database.replica_url needs database.url: the private database has no replica");
+        }
+        Ok(())
+    }
 }
 
 /// Where objects are kept: in the bucket, or in the data folder when there is none.
@@ -236,6 +268,7 @@ impl Config {
         if !self.security.secret.is_empty() && self.security.secret.len() < 32 {
             bail!("security.secret must have at least 32 characters");
         }
+        self.database.check()?;
         self.store.check()?;
         if self.jobs.lease_seconds < 1.0 {
             bail!("jobs.lease_seconds must be at least 1");

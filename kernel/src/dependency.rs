@@ -7,6 +7,8 @@ use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
+use crate::jobs::Stage;
+
 /// A service that may be away for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -43,6 +45,16 @@ impl fmt::Display for Dependency {
             Self::Model => "the embedding model",
             Self::Smtp => "the mail server",
         })
+    }
+}
+
+/// What a stage's jobs cannot do without. A doorbell that is away is none of it: the sweep rings instead.
+pub fn needed_by(stage: Stage) -> &'static [Dependency] {
+    use Dependency::{Database, Model, Objects};
+    match stage {
+        Stage::Ingest | Stage::Transcode | Stage::Extract | Stage::Certify => &[Database, Objects],
+        Stage::Embed => &[Database, Model],
+        Stage::Index | Stage::Publish => &[Database],
     }
 }
 

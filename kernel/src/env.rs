@@ -6,7 +6,9 @@ use anyhow::{Context, Result};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
+use crate::breaker::Breakers;
 use crate::config::Config;
+use crate::db::Replica;
 use crate::http::Tokens;
 use crate::queue::Queue;
 use crate::store::{Incoming, ObjectStore, UrlSigner};
@@ -16,11 +18,15 @@ use crate::store::{Incoming, ObjectStore, UrlSigner};
 pub struct Env {
     pub config: Arc<Config>,
     pub db: PgPool,
+    /// For heavy questions that may be answered a little behind.
+    pub replica: Replica,
     pub store: Arc<dyn ObjectStore>,
     pub signer: Arc<UrlSigner>,
     pub tokens: Arc<Tokens>,
     pub bell: Arc<dyn Queue>,
     pub clock: Clock,
+    /// Which services are known to be away.
+    pub breakers: Breakers,
 }
 
 impl Env {

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 
+use crate::breaker::Breakers;
 use crate::config::Config;
-use crate::db::{self, Postgres};
+use crate::db::{self, Postgres, Replica};
 use crate::env::{Clock, Env};
 use crate::http::{Principal, Role, Tokens};
 use crate::id::{AccountId, AssetId, CourseId};
@@ -58,6 +59,7 @@ fn config() -> Config {
     let mut env: BTreeMap<String, String> =
         std::env::vars().filter(|(key, _)| !key.starts_with("LEARNHUB_") || key == "LEARNHUB_CACHE").collect();
     env.insert("LEARNHUB_JOBS_BACKOFF_SECONDS".into(), "0.01".into());
+    env.insert("LEARNHUB_DATABASE_MAX_CONNECTIONS".into(), "8".into());
     Config::from_parts(None, &env).expect("the default configuration")
 }
 
@@ -90,15 +92,17 @@ impl TestEnv {
         config.paths.objects = dir.path().join("objects");
         config.paths.scratch = dir.path().join("scratch");
         config.paths.index = dir.path().join("index");
-        let pool = db::connect(as_role(db::APP_ROLE), 8).await.expect("connect as the program");
+        let pool = db::connect(as_role(db::APP_ROLE), &config.database).await.expect("connect as the program");
         let store = store(&mut config).await;
         let env = Env {
+            replica: Replica::none(pool.clone()),
             db: pool,
             store,
             signer: Arc::new(UrlSigner::new([1; 32], time::Duration::minutes(10))),
             tokens: Arc::new(Tokens::new(&[2; 32], time::Duration::minutes(60))),
             bell: PostgresBell::silent(),
             clock: Clock::real(),
+            breakers: Breakers::new(),
             config: Arc::new(config),
         };
         Self { env, superuser: server.postgres.superuser_options(&name), _dir: dir }
