@@ -64,12 +64,15 @@ pub struct Database {
     pub embedded_user: String,
 }
 
+/// Seconds that something may take; neither nothing nor for ever.
+const TIMEOUT: std::ops::Range<f64> = 0.001..1e6;
+
 impl Database {
     fn check(&self) -> Result<()> {
         if self.max_connections == 0 {
             bail!("database.max_connections must be at least 1");
         }
-        if !(self.acquire_timeout_seconds > 0.0) {
+        if !TIMEOUT.contains(&self.acquire_timeout_seconds) {
             bail!("database.acquire_timeout_seconds must be more than 0");
         }
         let others = [
@@ -131,7 +134,7 @@ impl Store {
             (false, true) => bail!("store.secret_access_key is missing: set it, or leave store.access_key_id empty too"),
             _ => {}
         }
-        if !(self.connect_timeout_seconds > 0.0 && self.timeout_seconds > 0.0) {
+        if !(TIMEOUT.contains(&self.connect_timeout_seconds) && TIMEOUT.contains(&self.timeout_seconds)) {
             bail!("store.connect_timeout_seconds and store.timeout_seconds must be more than 0");
         }
         Ok(())
