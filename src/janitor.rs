@@ -43,6 +43,7 @@ pub async fn run(env: Env, stop: CancellationToken) {
                     false => env.store.delete(key).await?,
                 }
             }
+            let uploads = env.store.abort_stale_uploads(GRACE).await?;
             let files = sweep_scratch(&env.config.paths.scratch)?;
             let tokens = sqlx::query!("delete from refresh_tokens where expires_at < now() - interval '1 day'")
                 .execute(&env.db)
@@ -53,9 +54,12 @@ pub async fn run(env: Env, stop: CancellationToken) {
                 true => embedder::vectors::sweep(&mut conn).await?,
                 false => 0,
             };
-            if !objects.is_empty() || files > 0 || tokens > 0 || vectors > 0 {
+            if !objects.is_empty() || uploads > 0 || files > 0 || tokens > 0 || vectors > 0 {
                 let objects = objects.len();
-                info!("swept {objects} orphaned objects, {files} scratch files, {vectors} vectors, {tokens} expired refresh tokens");
+                info!(
+                    "swept {objects} orphaned objects, {uploads} interrupted uploads, {files} scratch files, {vectors} vectors, \
+                     {tokens} expired refresh tokens"
+                );
             }
             leases::release(&mut conn, &lease).await
         }

@@ -13,8 +13,9 @@ use axum::routing::get;
 use axum::{Json, Router, middleware};
 use kernel::config::Config;
 use kernel::db;
+use kernel::dependency::Dependency;
 use kernel::env::Env;
-use kernel::http::{ApiError, request_id};
+use kernel::http::{ApiError, report_blame, request_id};
 use kernel::jobs::{Runner, Stage};
 use kernel::store::serve as media;
 use kernel::telemetry;
@@ -68,6 +69,7 @@ pub async fn run(config: Config, plan: Plan) -> Result<()> {
     let embedder = open_embedder(&env, world.no_vectors.as_deref()).await;
     let stop = CancellationToken::new();
     let mut tasks = tokio::task::JoinSet::new();
+    probe(&env, &embedder, &stop, &mut tasks);
 
     if !plan.stages.is_empty() {
         let runner = runner(env.clone(), embedder.clone()).only(&plan.stages);
@@ -79,7 +81,7 @@ pub async fn run(config: Config, plan: Plan) -> Result<()> {
     if let (Some(listener), Some((parts, _))) = (listener, &plan.serve) {
         indexer::start(&env).await?;
         let address = listener.local_addr().context("the address we listen on")?;
-        let app = app(&env, parts, Arc::new(Searcher::new(&env, embedder.ok())));
+        let app = app(&env, parts, Arc::new(Searcher::new(&env, embedder)));
         println!("listening on http://{address}");
         let (asked, hurry) = (stop.clone(), Duration::from_secs(5));
         tasks.spawn(async move {
@@ -104,21 +106,44 @@ pub async fn run(config: Config, plan: Plan) -> Result<()> {
     Ok(())
 }
 
-/// The model, or why there is none; the reason is logged once, here.
-pub async fn open_embedder(env: &Env, no_vectors: Option<&str>) -> Result<Arc<embedder::Embedder>, embedder::Unavailable> {
-    let config = env.config.clone();
-    let opened = tokio::task::spawn_blocking(move || embedder::Embedder::open(&config)).await;
-    let opened = opened.unwrap_or_else(|_| panic!("opening the model does not panic")).map(Arc::new);
-    if let Err(why) = &opened {
-        warn!("search is lexical only: {why}");
-    } else if let Some(why) = no_vectors {
-        warn!("search is lexical only: {why}");
+/// Asks services that went away whether they are back.
+fn probe(env: &Env, embedder: &embedder::Handle, stop: &CancellationToken, tasks: &mut tokio::task::JoinSet<()>) {
+    let breakers = &env.breakers;
+    let db = env.db.clone();
+    tasks.spawn(breakers.clone().probe(Dependency::Database, stop.clone(), move || {
+        let db = db.clone();
+        async move { sqlx::query("select 1").execute(&db).await.map(drop).context("ask the database") }
+    }));
+    let store = env.store.clone();
+    tasks.spawn(breakers.clone().probe(Dependency::Objects, stop.clone(), move || {
+        let store = store.clone();
+        async move { store.probe().await }
+    }));
+    let embedder = embedder.clone();
+    tasks.spawn(breakers.clone().probe(Dependency::Model, stop.clone(), move || {
+        let embedder = embedder.clone();
+        async move { Ok(embedder.open().await.map(drop)?) }
+    }));
+}
+
+/// The model, or the way to it; why it is not there is logged once, here.
+pub async fn open_embedder(env: &Env, no_vectors: Option<&str>) -> embedder::Handle {
+    let handle = embedder::Handle::new(env.config.clone());
+    match (handle.open().await, no_vectors) {
+        (Err(why), _) => {
+            warn!("search is lexical only: {why}");
+            if env.config.embedder.enabled {
+                env.breakers.report_down(Dependency::Model, why.to_string());
+            }
+        }
+        (Ok(_), Some(why)) => warn!("search is lexical only: {why}"),
+        (Ok(_), None) => {}
     }
-    opened
+    handle
 }
 
 /// Every handler of every room.
-pub fn runner(env: Env, embedder: Result<Arc<embedder::Embedder>, embedder::Unavailable>) -> Runner {
+pub fn runner(env: Env, embedder: embedder::Handle) -> Runner {
     let mut runner = Runner::new(env);
     ingest::register(&mut runner);
     transcode::register(&mut runner);
@@ -156,6 +181,7 @@ pub fn app(env: &Env, parts: &[Part], searcher: Arc<Searcher>) -> Router {
         .layer(DefaultBodyLimit::max(1 << 20))
         .layer(CompressionLayer::new().compress_when(compress))
         .layer(CatchPanicLayer::custom(|_| ApiError::from(anyhow::anyhow!("a handler panicked")).into_response()))
+        .layer(middleware::from_fn_with_state(env.clone(), report_blame))
         .layer(middleware::from_fn(pages::security_headers))
         .layer(middleware::from_fn(count))
         .layer(middleware::from_fn(request_id))

@@ -23,6 +23,7 @@ pub struct Config {
     pub assets: Assets,
     pub database: Database,
     pub queue: Queue,
+    pub store: Store,
     pub http: Http,
     pub security: Security,
     pub limits: Limits,
@@ -61,6 +62,12 @@ pub struct Database {
     pub url: String,
     pub owner_url: String,
     pub max_connections: u32,
+    pub acquire_timeout_seconds: f64,
+    pub idle_timeout_seconds: f64,
+    pub max_lifetime_seconds: f64,
+    pub statement_timeout_seconds: f64,
+    pub replica_url: String,
+    pub replica_max_lag_seconds: f64,
     pub embedded_user: String,
 }
 
@@ -76,6 +83,83 @@ impl std::fmt::Debug for Queue {
         // The address holds a password.
         let url = if self.url.is_empty() { "\"\"" } else { "…" };
         write!(f, "Queue {{ url: {url}, prefix: {:?} }}", self.prefix)
+    }
+}
+
+/// Seconds that something may take; neither nothing nor for ever.
+const TIMEOUT: std::ops::Range<f64> = 0.001..1e6;
+
+impl Database {
+    fn check(&self) -> Result<()> {
+        if self.max_connections == 0 {
+            bail!("database.max_connections must be at least 1");
+        }
+        if !TIMEOUT.contains(&self.acquire_timeout_seconds) {
+            bail!("database.acquire_timeout_seconds must be more than 0");
+        }
+        let others = [
+            ("idle_timeout_seconds", self.idle_timeout_seconds),
+            ("max_lifetime_seconds", self.max_lifetime_seconds),
+            ("statement_timeout_seconds", self.statement_timeout_seconds),
+            ("replica_max_lag_seconds", self.replica_max_lag_seconds),
+        ];
+        for (key, seconds) in others {
+            if !(0.0..1e9).contains(&seconds) {
+                bail!("database.{key} must not be negative; 0 is for none");
+            }
+        }
+        if !self.replica_url.is_empty() && self.url.is_empty() {
+            bail!("database.replica_url needs database.url: the private database has no replica");
+        }
+        Ok(())
+    }
+}
+
+/// Where objects are kept: in the bucket, or in the data folder when there is none.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    pub bucket: String,
+    pub endpoint: String,
+    pub region: String,
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub path_style: bool,
+    pub prefix: String,
+    pub connect_timeout_seconds: f64,
+    pub timeout_seconds: f64,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Store {{ bucket: {:?}, endpoint: {:?}, region: {:?}, prefix: {:?}, credentials: … }}",
+            self.bucket, self.endpoint, self.region, self.prefix
+        )
+    }
+}
+
+impl Store {
+    fn check(&self) -> Result<()> {
+        if self.bucket.is_empty() {
+            return Ok(());
+        }
+        if !self.endpoint.is_empty() && !self.endpoint.starts_with("http://") && !self.endpoint.starts_with("https://") {
+            bail!("store.endpoint must be a URL such as https://s3.example.org, not \"{}\"", self.endpoint);
+        }
+        if self.region.is_empty() {
+            bail!("store.region must not be empty: leave it out for us-east-1, which most servers take");
+        }
+        match (self.access_key_id.is_empty(), self.secret_access_key.is_empty()) {
+            (true, false) => bail!("store.access_key_id is missing: set it, or leave store.secret_access_key empty too"),
+            (false, true) => bail!("store.secret_access_key is missing: set it, or leave store.access_key_id empty too"),
+            _ => {}
+        }
+        if !(TIMEOUT.contains(&self.connect_timeout_seconds) && TIMEOUT.contains(&self.timeout_seconds)) {
+            bail!("store.connect_timeout_seconds and store.timeout_seconds must be more than 0");
+        }
+        Ok(())
     }
 }
 
@@ -305,6 +389,9 @@ impl Config {
         if !self.queue.url.is_empty() {
             RabbitBell::new(&self.queue.url, &self.queue.prefix)?;
         }
+        self.database.check()?;
+        self.store.check()?;
+        }
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format must be \"text\" or \"json\", not \"{}\"", self.log.format);
         }
@@ -462,6 +549,16 @@ mod tests {
         let config = load("", &[("LEARNHUB_QUEUE_URL", "amqp://u:pa55word@h:1/v")]).unwrap();
         assert_eq!(config.queue.url, "amqp://u:pa55word@h:1/v");
         assert!(!format!("{config:?}").contains("pa55word"));
+    }
+
+    #[test]
+    fn half_a_pair_of_credentials_is_refused_and_a_whole_one_is_not_shown() {
+        let error = load("[store]\nbucket = \"b\"\naccess_key_id = \"me\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("store.secret_access_key is missing"), "{error}");
+        let whole = load("[store]\nbucket = \"b\"\naccess_key_id = \"me\"\nsecret_access_key = \"hushhush\"\n", &[]).unwrap();
+        assert!(!format!("{whole:?}").contains("hushhush"));
+        let error = load("[store]\nbucket = \"b\"\nendpoint = \"localhost:9000\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("store.endpoint must be a URL"), "{error}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! store, who may see what, and the manners of HTTP. It knows no media library, no model and no search index.
 
 pub mod access;
+pub mod breaker;
 pub mod child;
 pub mod config;
 pub mod db;
@@ -21,3 +22,5 @@ pub mod queue;
 pub mod store;
 pub mod telemetry;
 pub mod testing;
+#[cfg(feature = "testing")]
+pub mod testing_s3;

@@ -77,7 +77,7 @@ async fn dispatch(mut config: Config, command: Command) -> Result<ExitCode> {
                     None => Principal { account_id: kernel::id::AccountId(uuid::Uuid::nil()), role: Role::Admin },
                 };
                 let embedder = server::open_embedder(&world.env, world.no_vectors.as_deref()).await;
-                let searcher = search_api::Searcher::new(&world.env, embedder.ok());
+                let searcher = search_api::Searcher::new(&world.env, embedder);
                 let found = search_api::cli::search(&world.env, &searcher, &who, &query, limit).await?;
                 print::hits(&found, json)?;
                 Ok(ExitCode::SUCCESS)

@@ -186,6 +186,16 @@ async fn extension(world: &World) -> Finding {
 }
 
 async fn store(world: &World) -> Finding {
+    let settings = &world.env.config.store;
+    let (place, fix) = match settings.bucket.as_str() {
+        "" => (
+            format!("files below {}", world.env.config.paths.objects.display()),
+            "check that the data folder can be written to and has space",
+        ),
+        bucket => {
+            (format!("bucket {bucket}"), "check [store] in the configuration, and that its credentials may list, read, write and delete")
+        }
+    };
     let round_trip = async {
         let key = Key::probe(Uuid::new_v4());
         let sent = Bytes::from(Uuid::new_v4().to_string());
@@ -197,8 +207,8 @@ async fn store(world: &World) -> Finding {
         Ok(())
     };
     match round_trip.await {
-        Ok(()) => Finding::ok("store", "an object was written, read and deleted"),
-        Err(error) => Finding::fail("store", format!("{error:#}"), "check that the data folder can be written to and has space"),
+        Ok(()) => Finding::ok("store", format!("{place}: an object was written, read and deleted")),
+        Err(error) => Finding::fail("store", format!("{error:#}"), fix),
     }
 }
 

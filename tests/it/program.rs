@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use kernel::testing_s3::S3Server;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -47,7 +48,32 @@ pub fn command(data: &Path) -> Command {
         .envs(kernel::jobs::Stage::ALL.map(|stage| (format!("LEARNHUB_STAGES_{stage}_BACKOFF_SECONDS").to_uppercase(), "0.2")))
         .env("LEARNHUB_JOBS_JANITOR_SECONDS", "5")
         .stdin(Stdio::null());
+    if let Some(bucket) = bucket(data) {
+        let set = |name: &str| format!("LEARNHUB_STORE_{name}");
+        command
+            .env(set("BUCKET"), bucket.bucket)
+            .env(set("ENDPOINT"), bucket.endpoint)
+            .env(set("PATH_STYLE"), "true")
+            .env(set("ACCESS_KEY_ID"), bucket.access_key_id)
+            .env(set("SECRET_ACCESS_KEY"), bucket.secret_access_key);
+    }
     command
+}
+
+/// With LEARNHUB_TEST_STORE=s3, each data folder has a bucket on this process's own S3 server.
+fn bucket(data: &Path) -> Option<kernel::config::Store> {
+    let wanted = std::env::var("LEARNHUB_TEST_STORE").is_ok_and(|store| store == "s3");
+    let name = data.file_name().expect("a data folder has a name").to_string_lossy();
+    wanted.then(|| S3Server::shared().bucket_named(&format!("of-{}", hex(name.as_bytes()))))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where the objects lie as files, whichever store it is.
+pub fn objects(data: &Path) -> PathBuf {
+    bucket(data).map_or_else(|| data.join("objects"), |bucket| S3Server::shared().folder(&bucket.bucket))
 }
 
 /// Runs a command to its end.

@@ -88,6 +88,12 @@ impl Failure {
         }
     }
 
+    /// The service that is away, if that is why.
+    pub fn dependency_down(&self) -> Option<Dependency> {
+        let name = self.code.strip_suffix("_down").filter(|_| self.class == Class::Dependency)?;
+        Dependency::ALL.into_iter().find(|dependency| dependency.as_str() == name)
+    }
+
     /// The lease is gone; see [`Class::Lost`].
     pub fn lost() -> Self {
         Self { class: Class::Lost, code: "lease_lost".into(), reason: "another worker took over".into(), detail: None }

@@ -17,6 +17,8 @@ use super::ledger::{self, Aftermath, Ask, Pulse};
 use super::rescue::{self, worker_name};
 use super::workers::{self, Worker};
 use super::{Claimed, Ctx, Done, Failure, Job, Lane, Stage, Usage, control, dispatch};
+use crate::breaker::State;
+use crate::dependency::needed_by;
 use crate::env::Env;
 
 type Handler = Arc<dyn Fn(Ctx, serde_json::Value) -> BoxFuture<'static, Result<Done, Failure>> + Send + Sync>;
@@ -185,6 +187,9 @@ impl Runner {
         let outcome_name = match outcome {
             Ok(Done { .. }) => {
                 info!(took_ms, "done: {}", job.kind);
+                for dependency in needed_by(job.stage) {
+                    self.env.breakers.report_up(*dependency);
+                }
                 "done"
             }
             Err(failure) if failure.class == super::Class::Lost => {
@@ -197,6 +202,9 @@ impl Runner {
     }
 
     async fn record(&self, job: &Claimed, failure: Failure, backoff: Duration, used: Usage) -> &'static str {
+        if let Some(dependency) = failure.dependency_down() {
+            self.env.breakers.report_down(dependency, failure.to_string());
+        }
         match ledger::fail(&self.env.db, job, &failure, backoff, used).await {
             Ok(Aftermath::Retry(_)) if failure.class == super::Class::Dependency => {
                 warn!("{} waits: {failure}", job.kind);
@@ -295,7 +303,8 @@ async fn sweep(runner: Runner, admission: Arc<Admission>, stop: CancellationToke
                 started_at,
                 seen_at: env.clock.now(),
             };
-            workers::report(&env.db, &worker, &serde_json::json!([])).await?;
+            let away: Vec<_> = env.breakers.snapshot().into_iter().filter(|standing| standing.state != State::Closed).collect();
+            workers::report(&env.db, &worker, &serde_json::to_value(away)?).await?;
             Ok(soon)
         }
         .await;

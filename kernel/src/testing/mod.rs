@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 
+use crate::breaker::Breakers;
 use crate::config::Config;
-use crate::db::{self, Postgres};
+use crate::db::{self, Postgres, Replica};
 use crate::env::{Clock, Env};
 use crate::http::{Principal, Role, Tokens};
 use crate::id::{AccountId, AssetId, CourseId};
@@ -96,6 +97,7 @@ fn config() -> Config {
     for stage in Stage::ALL {
         env.insert(format!("LEARNHUB_STAGES_{}_BACKOFF_SECONDS", stage.as_str().to_uppercase()), "0.01".into());
     }
+    env.insert("LEARNHUB_DATABASE_MAX_CONNECTIONS".into(), "8".into());
     Config::from_parts(None, &env).expect("the default configuration")
 }
 
@@ -103,6 +105,19 @@ fn bell(config: &Config) -> Arc<dyn Queue> {
     match config.queue.url.as_str() {
         "" => PostgresBell::silent(),
         url => RabbitBell::with_pace(url, &config.queue.prefix, PACE).expect("the address of the test's broker"),
+    }
+}
+
+/// A fresh store of the kind that LEARNHUB_TEST_STORE names.
+async fn store(config: &mut Config) -> Arc<dyn ObjectStore> {
+    match std::env::var("LEARNHUB_TEST_STORE").as_deref() {
+        Err(_) | Ok("" | "directory") => Arc::new(Directory::open(&config.paths.objects).expect("open the store")),
+        #[cfg(feature = "testing")]
+        Ok("s3") => {
+            config.store = crate::testing_s3::S3Server::shared().bucket();
+            Arc::new(crate::store::S3::new(&config.store).await)
+        }
+        Ok(other) => panic!("LEARNHUB_TEST_STORE is directory or s3 (with kernel's feature `testing`), not {other}"),
     }
 }
 
@@ -131,18 +146,20 @@ impl TestEnv {
             config.queue.url = broker.url();
             config.queue.prefix = name.clone();
         }
-        let pool = db::connect(as_role(db::APP_ROLE), 8).await.expect("connect as the program");
-        let store: Arc<dyn ObjectStore> = Arc::new(Directory::open(&config.paths.objects).expect("open the store"));
+        let pool = db::connect(as_role(db::APP_ROLE), &config.database).await.expect("connect as the program");
+        let store = store(&mut config).await;
         let config = Arc::new(config);
         let env = Env {
             pools: Pools::new(&config),
             forecaster: Arc::default(),
+            replica: Replica::none(pool.clone()),
             db: pool,
             store,
             signer: Arc::new(UrlSigner::new([1; 32], time::Duration::minutes(10))),
             tokens: Arc::new(Tokens::new(&[2; 32], time::Duration::minutes(60))),
             bell: bell(&config),
             clock: Clock::real(),
+            breakers: Breakers::new(),
             config,
         };
         Self { env, superuser: server.postgres.superuser_options(&name), _dir: dir }
