@@ -12,7 +12,7 @@ use kernel::db::{self, Postgres};
 use kernel::env::{Clock, Env};
 use kernel::http::Tokens;
 use kernel::queue::PostgresBell;
-use kernel::store::{Directory, UrlSigner};
+use kernel::store::{Directory, Metered, UrlSigner};
 use sha2::{Digest, Sha256};
 
 /// How a command relates to the data folder.
@@ -77,7 +77,7 @@ impl World {
         let minutes = |count: u32| time::Duration::minutes(count.into());
         let env = Env {
             db: pool,
-            store: Arc::new(Directory::open(&config.paths.objects)?),
+            store: Arc::new(Metered::new(Directory::open(&config.paths.objects)?, "directory")),
             signer: Arc::new(UrlSigner::new(derived(&secret, "media"), minutes(config.http.media_url_minutes))),
             tokens: Arc::new(Tokens::new(&derived(&secret, "access tokens"), minutes(config.http.access_token_minutes))),
             bell: bell.clone(),

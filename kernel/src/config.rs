@@ -27,6 +27,8 @@ pub struct Config {
     pub jobs: Jobs,
     pub stages: BTreeMap<Stage, Pool>,
     pub log: Log,
+    pub metrics: Metrics,
+    pub telemetry: Telemetry,
     /// Resolved from `data` and `assets`; not a key.
     #[serde(skip)]
     pub paths: Paths,
@@ -116,6 +118,18 @@ pub struct Pool {
 pub struct Log {
     pub format: String,
     pub level: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    pub listen: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    pub otlp_endpoint: String,
 }
 
 /// Where things lie on this machine.

@@ -69,14 +69,16 @@ impl Up {
 
     /// As [`Up::start`], with variables of the test's own.
     pub fn start_with(mut command: Command) -> Self {
+        command.args(["up", "--listen", "127.0.0.1:0"]);
+        Self::spawn(command)
+    }
+
+    /// Any command that says where it listens.
+    pub fn spawn(mut command: Command) -> Self {
         let log = std::env::var_os("LEARNHUB_TEST_LOG")
             .map(|path| std::fs::File::options().create(true).append(true).open(path).expect("open the test log"));
-        let mut child = command
-            .args(["up", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(log.map_or_else(Stdio::null, Stdio::from))
-            .spawn()
-            .expect("start the program");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(log.map_or_else(Stdio::null, Stdio::from)).spawn().expect("start the program");
         let stdout = child.stdout.take().expect("stdout is piped");
         let (found, address) = mpsc::channel();
         std::thread::spawn(move || {

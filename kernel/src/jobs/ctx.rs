@@ -9,13 +9,14 @@ use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, PgTransaction};
 use tracing::info;
 
-use super::{Claimed, Failure, Job, enqueue, ledger};
+use super::{Claimed, Class, Failure, Job, enqueue, ledger};
 use crate::child::{self, Limits};
 use crate::env::Env;
 use crate::events;
 use crate::id::AssetId;
 use crate::pipeline::Event;
 use crate::store::Prefix;
+use crate::telemetry;
 
 /// A claimed job and the world around it.
 #[derive(Clone)]
@@ -80,7 +81,13 @@ impl Ctx {
             self.job.request_id.as_deref(),
             report,
         )
-        .await?;
+        .await
+        .inspect_err(|failure| {
+            // A refused input is the child's work done, not its death.
+            if failure.class != Class::Poison {
+                telemetry::child_died(name, &failure.code);
+            }
+        })?;
         Ok(serde_json::from_value(answer)?)
     }
 

@@ -6,6 +6,7 @@
 mod directory;
 mod incoming;
 mod key;
+mod metered;
 pub mod serve;
 mod signer;
 pub mod sources;
@@ -22,6 +23,7 @@ use time::OffsetDateTime;
 pub use directory::Directory;
 pub use incoming::{Incoming, Received};
 pub use key::{Key, Prefix};
+pub use metered::Metered;
 pub use signer::{Served, UrlSigner};
 
 /// The bytes of an object as they arrive.
