@@ -11,6 +11,7 @@ use crate::events::{self, Cause};
 use crate::id::{AssetId, JobId};
 use crate::index_marks;
 use crate::pipeline::{Event, UpdateIndex};
+use crate::telemetry;
 
 /// A job this process holds.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Claimed {
     pub attempt: i32,
     pub failures: i32,
     pub max_failures: i32,
+    /// From when it was due until this claim.
+    pub waited: Duration,
 }
 
 impl Claimed {
@@ -42,7 +45,8 @@ pub async fn claim(db: &PgPool, stage: Stage, worker: &str, lease: Duration) -> 
                 progress_done = 0, progress_total = 0, lease_until = now() + make_interval(secs => $3)
           where id = (select id from jobs where stage = $1 and state = 'queued' and run_at <= now()
                        order by priority desc, run_at, id limit 1 for update skip locked)
-         returning id, kind, payload, asset_id, request_id, attempt, failures, max_failures",
+         returning id, kind, payload, asset_id, request_id, attempt, failures, max_failures,
+                   greatest(extract(epoch from now() - run_at), 0)::float8 as \"waited!\"",
         stage.as_str(),
         worker,
         lease.as_secs_f64(),
@@ -60,6 +64,7 @@ pub async fn claim(db: &PgPool, stage: Stage, worker: &str, lease: Duration) -> 
         attempt: row.attempt,
         failures: row.failures,
         max_failures: row.max_failures,
+        waited: Duration::from_secs_f64(row.waited),
     }))
 }
 
@@ -259,6 +264,7 @@ pub async fn rescue(db: &PgPool, backoff: Duration) -> Result<usize> {
             attempt: row.attempt,
             failures: row.failures,
             max_failures: row.max_failures,
+            waited: Duration::ZERO,
         };
         let failure = Failure {
             class: Class::Lost,
@@ -268,6 +274,7 @@ pub async fn rescue(db: &PgPool, backoff: Duration) -> Result<usize> {
         };
         // A holder that beats its heart just now loses the job all the same; its attempt is fenced off.
         if fail(db, &job, &failure, backoff).await? != Aftermath::NotOurs {
+            telemetry::lease_rescued(stage);
             warn!(job.id = %job.id, "rescued {} from a worker that went silent", job.kind);
             rescued += 1;
         }

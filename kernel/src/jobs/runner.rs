@@ -15,6 +15,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 use super::ledger::{self, Aftermath, Pulse};
 use super::{Claimed, Ctx, Done, Failure, Job, Stage};
 use crate::env::Env;
+use crate::telemetry::{self, Outcome};
 
 type Handler = Arc<dyn Fn(Ctx, serde_json::Value) -> BoxFuture<'static, Result<Done, Failure>> + Send + Sync>;
 
@@ -144,6 +145,7 @@ impl Runner {
 
     async fn attempt(&self, job: Claimed, hurry: &CancellationToken) {
         let begun = Instant::now();
+        telemetry::job_started(job.stage, job.waited.as_secs_f64());
         let ctx = Ctx::new(self.env.clone(), job.clone());
         let progress = ctx.progress();
         let handler = match self.handlers.get(job.kind.as_str()) {
@@ -157,49 +159,55 @@ impl Runner {
             end = self.watch(&job, &progress) => match end {
                 Pulse::CancelWanted => {
                     info!("cancelled {}", job.kind);
+                    telemetry::job_ended(job.stage, Outcome::Cancelled, None, begun.elapsed().as_secs_f64());
                     return log_error(ledger::cancelled(&self.env.db, &job).await.map(drop));
                 }
                 Pulse::Lost | Pulse::Held => Err(Failure::lost()),
             },
             () = tokio::time::sleep(timeout) => Err(Failure::resource("timeout", "processing took longer than this server allows")),
-            () = hurry.cancelled() => return log_error(ledger::release(&self.env.db, &job).await),
+            () = hurry.cancelled() => {
+                telemetry::job_ended(job.stage, Outcome::Released, None, begun.elapsed().as_secs_f64());
+                return log_error(ledger::release(&self.env.db, &job).await);
+            }
         };
         let took_ms = begun.elapsed().as_millis() as u64;
-        metrics::histogram!("learnhub_job_run_seconds", "stage" => job.stage.as_str()).record(begun.elapsed().as_secs_f64());
-        let outcome_name = match outcome {
+        let (outcome, class) = match outcome {
             Ok(Done { .. }) => {
                 info!(took_ms, "done: {}", job.kind);
-                "done"
+                (Outcome::Done, None)
             }
             Err(failure) if failure.class == super::Class::Lost => {
                 warn!("lost the lease of {}; another worker has it", job.kind);
-                "lost"
+                (Outcome::Lost, Some(failure.class))
             }
-            Err(failure) => self.record(&job, failure).await,
+            Err(failure) => {
+                let class = failure.class;
+                (self.record(&job, failure).await, Some(class))
+            }
         };
-        metrics::counter!("learnhub_jobs_total", "stage" => job.stage.as_str(), "outcome" => outcome_name).increment(1);
+        telemetry::job_ended(job.stage, outcome, class, begun.elapsed().as_secs_f64());
     }
 
-    async fn record(&self, job: &Claimed, failure: Failure) -> &'static str {
+    async fn record(&self, job: &Claimed, failure: Failure) -> Outcome {
         let backoff = Duration::from_secs_f64(self.env.config.jobs.backoff_seconds);
         match ledger::fail(&self.env.db, job, &failure, backoff).await {
             Ok(Aftermath::Retry(pause)) => {
                 warn!("{} failed and runs again in {pause:.1?}: {failure}", job.kind);
-                "retried"
+                Outcome::Retried
             }
             Ok(Aftermath::Dead) if failure.class == super::Class::Poison => {
                 info!("{} refused its input: {failure}", job.kind);
-                "poison"
+                Outcome::Dead
             }
             Ok(Aftermath::Dead) => {
                 error!("{} is dead after {} failures: {failure}", job.kind, job.failures + 1);
-                "dead"
+                Outcome::Dead
             }
-            Ok(Aftermath::NotOurs) => "lost",
+            Ok(Aftermath::NotOurs) => Outcome::Lost,
             Err(error) => {
                 // The lease runs out and the sweep of any worker takes it from there.
                 error!("cannot record that {} failed ({failure}): {error:#}", job.kind);
-                "unrecorded"
+                Outcome::Unrecorded
             }
         }
     }
@@ -247,8 +255,7 @@ async fn sweep(env: Env, stop: CancellationToken) {
             () = stop.cancelled() => return,
         }
         let swept: Result<()> = async {
-            let rescued = ledger::rescue(&env.db, backoff).await?;
-            metrics::counter!("learnhub_jobs_rescued_total").increment(rescued as u64);
+            ledger::rescue(&env.db, backoff).await?;
             for stage in ledger::due(&env.db).await? {
                 env.bell.ring(stage);
             }
