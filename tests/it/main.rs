@@ -5,6 +5,7 @@ mod backup;
 mod bad_input;
 
 mod certificate;
+mod deploy;
 mod doctor;
 mod faults;
 mod metrics;
