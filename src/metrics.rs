@@ -12,7 +12,7 @@ use kernel::db;
 use kernel::env::Env;
 use kernel::http::ApiError;
 use kernel::telemetry;
-use tracing::warn;
+use tracing::{debug, info, warn};
 
 /// How long a scrape waits for the database.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -46,6 +46,14 @@ pub async fn count(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
     let response = next.run(request).await;
-    telemetry::http_request(method.as_str(), &route, response.status().as_u16(), begun.elapsed().as_secs_f64());
+    let (status, took) = (response.status(), begun.elapsed());
+    telemetry::http_request(method.as_str(), &route, status.as_u16(), took.as_secs_f64());
+    let took_ms = took.as_millis() as u64;
+    // What reads is left to the metrics; what changes something has a line under its id.
+    if method.is_safe() && !status.is_server_error() {
+        debug!(status = status.as_u16(), took_ms, "answered {method} {route}");
+    } else {
+        info!(status = status.as_u16(), took_ms, "answered {method} {route}");
+    }
     response
 }

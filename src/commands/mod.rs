@@ -43,7 +43,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Up(_) | Command::Serve { .. } | Command::Worker { .. } => log::Default::Server,
         _ => log::Default::Quiet,
     };
-    log::start(&config, &global, chatter);
+    // Kept until the runtime is gone: dropping it sends the last traces.
+    let _log = log::start(&config, &global, chatter)?;
     tokio::runtime::Runtime::new().context("start the runtime")?.block_on(dispatch(config, command))
 }
 

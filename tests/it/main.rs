@@ -13,4 +13,5 @@ mod openapi;
 mod operations;
 mod program;
 mod spine;
+mod traces;
 mod up;

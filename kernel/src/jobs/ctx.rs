@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, PgTransaction};
-use tracing::info;
+use tracing::{Instrument, debug, info, info_span, warn};
 
 use super::{Claimed, Class, Failure, Job, enqueue, ledger};
 use crate::child::{self, Limits};
@@ -72,22 +72,23 @@ impl Ctx {
     ) -> Result<A, Failure> {
         let progress = self.progress();
         let report = move |done, total| progress.report(done, total);
-        let answer = child::run(
-            &self.env.config.paths.program,
-            name,
-            &serde_json::to_value(request)?,
-            &limits,
-            dir,
-            self.job.request_id.as_deref(),
-            report,
-        )
-        .await
-        .inspect_err(|failure| {
-            // A refused input is the child's work done, not its death.
-            if failure.class != Class::Poison {
-                telemetry::child_died(name, &failure.code);
+        let span = info_span!("child", child = name, request_id = self.job.request_id.as_deref());
+        let program = &self.env.config.paths.program;
+        let request = serde_json::to_value(request)?;
+        let ended = async {
+            let ended = child::run(program, name, &request, &limits, dir, self.job.request_id.as_deref(), report).await;
+            match &ended {
+                Ok(_) => debug!("the child is done"),
+                // A refused input is the child's work done, not its death.
+                Err(failure) if failure.class == Class::Poison => info!("the child refused its input: {}", failure.code),
+                Err(failure) => {
+                    telemetry::child_died(name, &failure.code);
+                    warn!("the child died: {failure}");
+                }
             }
-        })?;
+            ended
+        };
+        let answer = ended.instrument(span).await?;
         Ok(serde_json::from_value(answer)?)
     }
 

@@ -15,7 +15,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 use super::ledger::{self, Aftermath, Pulse};
 use super::{Claimed, Ctx, Done, Failure, Job, Stage};
 use crate::env::Env;
-use crate::telemetry::{self, Outcome};
+use crate::telemetry::{self, Outcome, trace};
 
 type Handler = Arc<dyn Fn(Ctx, serde_json::Value) -> BoxFuture<'static, Result<Done, Failure>> + Send + Sync>;
 
@@ -139,7 +139,9 @@ impl Runner {
     }
 
     async fn work(&self, job: Claimed, hurry: &CancellationToken) {
-        let span = info_span!("job", job.id = %job.id, kind = %job.kind, attempt = job.attempt, request_id = job.request_id.as_deref());
+        let request_id = job.request_id.clone();
+        let span = info_span!("job", otel.kind = "consumer", job.id = %job.id, kind = %job.kind, attempt = job.attempt, request_id);
+        trace::join(&span, request_id.as_deref());
         self.attempt(job, hurry).instrument(span).await;
     }
 

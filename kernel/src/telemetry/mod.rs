@@ -6,6 +6,7 @@
 mod catalogue;
 mod process;
 mod snapshot;
+pub mod trace;
 
 use std::sync::OnceLock;
 
