@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::program::{Person, Up, data_folder, fixture, run};
+use crate::program::{Person, Up, command, data_folder, fixture, run};
 
 fn ran(data: &Path, arguments: &[&str]) -> Value {
     let output = run(data, arguments);
@@ -88,4 +88,28 @@ fn shells_and_man_know_every_command() {
     assert!(run(data.path(), &["man", pages.to_str().expect("a path")]).status.success());
     let page = std::fs::read_to_string(pages.join("learnhub.1")).expect("the manual page");
     assert!(page.contains("backup") && pages.join("learnhub-backup.1").exists(), "{page}");
+}
+
+#[tokio::test]
+async fn systemd_is_told_when_it_is_ready_that_it_works_and_when_it_stops() {
+    let data = data_folder();
+    let path = data.path().join("notify.sock");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("a limit to waiting");
+    let mut up = command(data.path());
+    up.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "600000");
+    let up = Up::start_with(up);
+    let hear = || {
+        let mut message = [0; 256];
+        let length = socket.recv(&mut message).expect("a message within a minute");
+        String::from_utf8_lossy(&message[..length]).trim().to_owned()
+    };
+    assert_eq!((hear().as_str(), hear().as_str()), ("READY=1", "WATCHDOG=1"));
+    assert_eq!(Person::stranger(&up).fetch("/readyz").await.status(), 200, "ready means that requests are answered");
+    let told = std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| std::iter::repeat_with(hear).find(|message| message == "STOPPING=1"));
+        assert_eq!(up.stop(), Some(0));
+        stopping.join().expect("a listener")
+    });
+    assert_eq!(told.as_deref(), Some("STOPPING=1"));
 }
