@@ -161,7 +161,7 @@ async fn take_up(conn: &mut PgConnection) -> Result<()> {
                 failure_code = 'superseded', failure_reason = 'the same work was queued again meanwhile'
           where state = 'running' and dedupe_key is not null
             and exists (select from jobs other where other.dedupe_key = jobs.dedupe_key
-                           and (other.state = 'queued' or other.state = 'running' and other.id < jobs.id))",
+                           and (other.state in ('queued', 'parked') or other.state = 'running' and other.id < jobs.id))",
     )
     .execute(&mut *conn)
     .await

@@ -14,8 +14,8 @@ use tokio::io::AsyncWriteExt;
 
 use super::{FileHash, Sequence, Table, hex};
 
-/// Not of this moment but of the processes that run: who holds what, and the migrations, which a restore runs itself.
-const LEFT_OUT: [&str; 2] = ["leases", "_sqlx_migrations"];
+/// Not of this moment but of the processes that run: who holds what, who works, and the migrations, which a restore runs itself.
+const LEFT_OUT: [&str; 3] = ["leases", "workers", "_sqlx_migrations"];
 
 /// A table's name and its columns.
 pub(super) type Columns = (String, Vec<String>);
@@ -122,14 +122,17 @@ pub(super) async fn filled(conn: &mut PgConnection) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Removes every table and sequence of ours; extensions stay.
+/// Removes every table, sequence and function of ours; extensions and what is theirs stay.
 pub(super) async fn drop_all(conn: &mut PgConnection) -> Result<()> {
     let drops: Vec<String> = sqlx::query_scalar(
         "select format('drop %s if exists %s cascade', case c.relkind when 'S' then 'sequence' else 'table' end, c.oid::regclass)
            from pg_class c
           where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'S')
             and not exists (select from pg_depend d where d.objid = c.oid and d.deptype in ('e', 'i'))
-          order by c.relkind desc",
+         union all
+         select format('drop routine if exists %s cascade', p.oid::regprocedure) from pg_proc p
+          where p.pronamespace = 'public'::regnamespace
+            and not exists (select from pg_depend d where d.objid = p.oid and d.deptype in ('e', 'i'))",
     )
     .fetch_all(&mut *conn)
     .await
