@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 /// Runs the named parser on the request at stdin; see `kernel::child` for the protocol.
 pub fn serve(name: &str) -> ExitCode {
+    name_the_request_in_panics();
     match name {
         "transcode" => kernel::child::serve(transcode::child::run),
         "extract" => kernel::child::serve(ingest::child::run),
@@ -16,4 +17,14 @@ pub fn serve(name: &str) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// What a child prints as it dies goes into the log and the ledger: it carries the id of the request behind it.
+fn name_the_request_in_panics() {
+    let Ok(id) = std::env::var("LEARNHUB_REQUEST_ID") else { return };
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        eprintln!("request_id={id}");
+        usual(panic);
+    }));
 }

@@ -14,7 +14,7 @@ use kernel::env::{Clock, Env};
 use kernel::http::Tokens;
 use kernel::jobs::Pools;
 use kernel::queue::{PostgresBell, Queue, RabbitBell};
-use kernel::store::{Directory, ObjectStore, S3, UrlSigner};
+use kernel::store::{Directory, Metered, ObjectStore, S3, UrlSigner};
 use sha2::{Digest, Sha256};
 
 /// How a command relates to the data folder.
@@ -113,11 +113,11 @@ impl World {
 /// The configured bucket, or the data folder.
 async fn store(config: &Config) -> Result<Arc<dyn ObjectStore>> {
     Ok(match config.store.bucket.as_str() {
-        "" => Arc::new(Directory::open(&config.paths.objects)?),
+        "" => Arc::new(Metered::new(Directory::open(&config.paths.objects)?, "directory")),
         _ => {
             let bucket = S3::new(&config.store).await;
             bucket.check().await?;
-            Arc::new(bucket)
+            Arc::new(Metered::new(bucket, "s3"))
         }
     })
 }

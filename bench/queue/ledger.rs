@@ -159,7 +159,9 @@ async fn latency(test: &TestEnv, per_second: u64, seconds: u64, holder: bool) ->
         serde_json::json!({ "p50_ms": at(0.5), "p95_ms": at(0.95), "p99_ms": at(0.99), "jobs": some.len() })
     };
     let first = 60.min(seconds);
-    Ok(serde_json::json!({ "all": minute(0, u64::MAX), "first_minute": minute(0, first), "last_minute": minute(seconds - first, seconds), "dead_tuples": dead }))
+    Ok(
+        serde_json::json!({ "all": minute(0, u64::MAX), "first_minute": minute(0, first), "last_minute": minute(seconds - first, seconds), "dead_tuples": dead }),
+    )
 }
 
 async fn fill(test: &TestEnv, lane: Lane, up_to: i64) -> Result<()> {

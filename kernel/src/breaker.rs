@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use crate::dependency::{Dependency, needed_by};
 use crate::jobs::Stage;
+use crate::telemetry;
 
 /// The first pause, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -137,7 +138,7 @@ impl Breakers {
     pub fn new() -> Self {
         let now = Instant::now();
         for dependency in Dependency::ALL {
-            metrics::gauge!("learnhub_dependency_up", "dependency" => dependency.as_str()).set(1.0);
+            telemetry::breaker(dependency.as_str(), telemetry::Breaker::Closed);
         }
         let all = Dependency::ALL.into_iter().map(|dependency| (dependency, Breaker::new(now))).collect();
         Self { all: Arc::new(Mutex::new(all)), changed: Arc::new(watch::Sender::new(())) }
@@ -158,8 +159,7 @@ impl Breakers {
         let dice = rand::random_range(0.0..1.0);
         if self.with(dependency, |breaker| breaker.failed(Instant::now(), detail.clone(), dice)) {
             warn!("{dependency} does not answer; what needs it waits until it does: {detail}");
-            metrics::gauge!("learnhub_dependency_up", "dependency" => dependency.as_str()).set(0.0);
-            metrics::counter!("learnhub_dependency_outages_total", "dependency" => dependency.as_str()).increment(1);
+            telemetry::breaker(dependency.as_str(), telemetry::Breaker::Open);
         }
         self.changed.send_replace(());
     }
@@ -168,7 +168,7 @@ impl Breakers {
     pub fn report_up(&self, dependency: Dependency) {
         if self.with(dependency, |breaker| breaker.answered(Instant::now())) {
             info!("{dependency} answers again");
-            metrics::gauge!("learnhub_dependency_up", "dependency" => dependency.as_str()).set(1.0);
+            telemetry::breaker(dependency.as_str(), telemetry::Breaker::Closed);
             self.changed.send_replace(());
         }
     }

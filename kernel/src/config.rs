@@ -32,6 +32,8 @@ pub struct Config {
     pub workers: Workers,
     pub stages: BTreeMap<Stage, Pool>,
     pub log: Log,
+    pub metrics: Metrics,
+    pub telemetry: Telemetry,
     /// Resolved from `data` and `assets`; not a key.
     #[serde(skip)]
     pub paths: Paths,
@@ -282,6 +284,18 @@ impl Pool {
 pub struct Log {
     pub format: String,
     pub level: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    pub listen: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    pub otlp_endpoint: String,
 }
 
 /// Where things lie on this machine.

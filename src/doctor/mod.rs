@@ -2,6 +2,7 @@
 //! fail, what was seen, and what to do. With `--check`, the invariants of everything stored as well.
 
 mod checks;
+mod effects;
 mod invariants;
 
 use std::collections::HashMap;

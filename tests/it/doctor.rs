@@ -43,8 +43,10 @@ fn a_healthy_folder_is_all_ok() {
         "I3",
         "I4",
         "I5",
+        "I6",
         "I7",
         "I8",
+        "I9",
     ] {
         find(&findings, name);
     }

@@ -95,14 +95,25 @@ impl Up {
 
     /// As [`Up::start`], with variables of the test's own.
     pub fn start_with(mut command: Command) -> Self {
-        let log = std::env::var_os("LEARNHUB_TEST_LOG")
-            .map(|path| std::fs::File::options().create(true).append(true).open(path).expect("open the test log"));
-        let mut child = command
-            .args(["up", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(log.map_or_else(Stdio::null, Stdio::from))
-            .spawn()
-            .expect("start the program");
+        command.args(["up", "--listen", "127.0.0.1:0"]);
+        Self::spawn(command)
+    }
+
+    /// Any command that says where it listens.
+    pub fn spawn(command: Command) -> Self {
+        Self::listening(command, std::env::var_os("LEARNHUB_TEST_LOG").map(PathBuf::from))
+    }
+
+    /// As [`Up::start_with`], with its log in a file.
+    pub fn start_logging(mut command: Command, log: &Path) -> Self {
+        command.args(["up", "--listen", "127.0.0.1:0"]);
+        Self::listening(command, Some(log.to_owned()))
+    }
+
+    fn listening(mut command: Command, log: Option<PathBuf>) -> Self {
+        let log = log.map(|path| std::fs::File::options().create(true).append(true).open(path).expect("open the log"));
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(log.map_or_else(Stdio::null, Stdio::from)).spawn().expect("start the program");
         let stdout = child.stdout.take().expect("stdout is piped");
         let (found, address) = mpsc::channel();
         std::thread::spawn(move || {

@@ -18,6 +18,7 @@ use super::process::{Pipes, Process};
 use super::sandbox::Confined;
 use super::{Ended, Limits, Line, Order, Usage, watch};
 use crate::jobs::Failure;
+use crate::telemetry::trace;
 
 /// How much of its stderr is kept for operators, bytes.
 const STDERR_TAIL: usize = 4096;
@@ -48,6 +49,9 @@ pub async fn run(
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     if let Some(id) = request_id {
         command.env("LEARNHUB_REQUEST_ID", id);
+    }
+    if let Some(parent) = trace::traceparent(&tracing::Span::current()) {
+        command.env("TRACEPARENT", parent);
     }
     let (weight, oom_kills) = (watch::weigh_apart(dir.to_owned(), None).await, watch::kernel_oom_kills());
     let (mut process, pipes) = match Process::start(&mut command, limits) {
@@ -86,8 +90,6 @@ pub async fn run(
     let stderr = String::from_utf8_lossy(&tail);
     let kernel_oom = watch::kernel_oom_kills() > oom_kills;
     let outcome = judge(End { heard, status, cpu_seconds, kernel_oom, stderr: stderr.trim() }, limits);
-    let ending = outcome.as_ref().err().map_or_else(|| "ok".to_owned(), |failure| failure.code.clone());
-    metrics::counter!("learnhub_child_ends_total", "child" => name, "ending" => ending).increment(1);
     Ended { outcome, usage: Usage { peak_rss_bytes: peak.into_inner(), cpu_seconds, wall: begun.elapsed() }, confined }
 }
 

@@ -7,15 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, PgTransaction};
-use tracing::info;
+use tracing::{Instrument, debug, info, info_span, warn};
 
-use super::{Claimed, Failure, Job, enqueue, ledger};
+use super::{Claimed, Class, Failure, Job, enqueue, ledger};
 use crate::child::{self, Limits, Usage};
 use crate::env::Env;
 use crate::events;
 use crate::id::AssetId;
 use crate::pipeline::Event;
 use crate::store::Prefix;
+use crate::telemetry;
 
 /// A claimed job and the world around it.
 #[derive(Clone)]
@@ -93,16 +94,24 @@ impl Ctx {
     ) -> Result<A, Failure> {
         let progress = self.progress();
         let report = move |done, total| progress.report(done, total);
-        let ended = child::run(
-            &self.env.config.paths.program,
-            name,
-            &serde_json::to_value(request)?,
-            &limits.times(self.job.limits_factor),
-            dir,
-            self.job.request_id.as_deref(),
-            report,
-        )
-        .await;
+        let span = info_span!("child", child = name, request_id = self.job.request_id.as_deref());
+        let program = &self.env.config.paths.program;
+        let request = serde_json::to_value(request)?;
+        let limits = limits.times(self.job.limits_factor);
+        let ended = async {
+            let ended = child::run(program, name, &request, &limits, dir, self.job.request_id.as_deref(), report).await;
+            match &ended.outcome {
+                Ok(_) => debug!("the child is done"),
+                // A refused input is the child's work done, not its death.
+                Err(failure) if failure.class == Class::Poison => info!("the child refused its input: {}", failure.code),
+                Err(failure) => {
+                    telemetry::child_died(name, &failure.code);
+                    warn!("the child died: {failure}");
+                }
+            }
+            ended
+        };
+        let ended = ended.instrument(span).await;
         self.used.add(ended.usage);
         Ok(serde_json::from_value(ended.outcome?)?)
     }

@@ -29,6 +29,8 @@ pub struct Claimed {
     pub max_failures: i32,
     /// How many times the usual memory and time this attempt gets: more than 1 after one that met a limit.
     pub limits_factor: f32,
+    /// From when it was due until this claim.
+    pub waited: Duration,
 }
 
 impl Claimed {
@@ -101,7 +103,8 @@ async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize) -> sqlx::Resu
                 progress_done = 0, progress_total = 0, lease_until = now() + make_interval(secs => $7),
                 max_failures = case when $8 > 0 then $8 else max_failures end
            from picked where jobs.id = picked.id
-         returning jobs.id, kind, lane, payload, asset_id, owner_id, request_id, attempt, failures, max_failures, limits_factor, turn",
+         returning jobs.id, kind, lane, payload, asset_id, owner_id, request_id, attempt, failures, max_failures, limits_factor, turn,
+                   greatest(extract(epoch from now() - jobs.run_at), 0)::float8 as \"waited!\"",
         ask.stage.as_str(),
         &lanes,
         ask.kinds,
@@ -129,6 +132,7 @@ async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize) -> sqlx::Resu
                 failures: row.failures,
                 max_failures: row.max_failures,
                 limits_factor: row.limits_factor,
+                waited: Duration::from_secs_f64(row.waited),
             };
             (ask.lanes.iter().position(|lane| *lane == job.lane), row.turn, job)
         })

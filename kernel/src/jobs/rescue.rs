@@ -7,6 +7,7 @@ use sqlx::PgPool;
 use tracing::warn;
 
 use super::ledger::{self, Aftermath};
+use crate::telemetry;
 use super::{Claimed, Class, Failure, Stage, Usage};
 
 /// What the names of all workers begin with whose processes this one can see: host and PID namespace.
@@ -47,6 +48,7 @@ pub async fn rescue(db: &PgPool, backoff: impl Fn(Stage) -> Duration) -> Result<
             failures: row.failures,
             max_failures: row.max_failures,
             limits_factor: row.limits_factor,
+            waited: Duration::ZERO,
         };
         let failure = Failure {
             class: Class::Lost,
@@ -56,6 +58,7 @@ pub async fn rescue(db: &PgPool, backoff: impl Fn(Stage) -> Duration) -> Result<
         };
         // A holder that beats its heart just now loses the job all the same; its attempt is fenced off.
         if ledger::fail(db, &job, &failure, backoff(stage), Usage::default()).await? != Aftermath::NotOurs {
+            telemetry::lease_rescued(stage);
             warn!(job.id = %job.id, "rescued {} from a worker that went silent", job.kind);
             rescued += 1;
         }

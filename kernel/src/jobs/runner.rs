@@ -20,6 +20,7 @@ use super::{Claimed, Ctx, Done, Failure, Job, Lane, Stage, Usage, control, dispa
 use crate::breaker::State;
 use crate::dependency::needed_by;
 use crate::env::Env;
+use crate::telemetry::{self, Outcome, trace};
 
 type Handler = Arc<dyn Fn(Ctx, serde_json::Value) -> BoxFuture<'static, Result<Done, Failure>> + Send + Sync>;
 
@@ -156,11 +157,13 @@ impl Runner {
     /// Runs a job to its end, whatever that is. `slot` is what it holds, and after what silence it gives that up.
     pub(super) async fn work(&self, job: Claimed, hurry: &CancellationToken, slot: Option<(Reserved, Duration)>) {
         let span = info_span!("job", job.id = %job.id, kind = %job.kind, attempt = job.attempt, request_id = job.request_id.as_deref());
+        trace::join(&span, job.request_id.as_deref());
         self.attempt(job, hurry, slot.as_ref()).instrument(span).await;
     }
 
     async fn attempt(&self, job: Claimed, hurry: &CancellationToken, slot: Option<&(Reserved, Duration)>) {
         let begun = Instant::now();
+        telemetry::job_started(job.stage, job.waited.as_secs_f64());
         let ctx = Ctx::new(self.env.clone(), job.clone());
         let (progress, used) = (ctx.progress(), ctx.used());
         let pool = self.env.pools.get(job.stage);
@@ -175,58 +178,64 @@ impl Runner {
             end = self.watch(&job, &progress, pool.lease(), slot) => match end {
                 Pulse::CancelWanted => {
                     info!("cancelled {}", job.kind);
+                    telemetry::job_ended(job.stage, Outcome::Cancelled, None, begun.elapsed().as_secs_f64());
                     return log_error(control::cancelled(&self.env.db, &job).await.map(drop));
                 }
                 Pulse::Lost | Pulse::Held => Err(Failure::lost()),
             },
             () = tokio::time::sleep(timeout) => Err(Failure::resource("timeout", "processing took longer than this server allows")),
-            () = hurry.cancelled() => return log_error(ledger::release(&self.env.db, &job).await),
+            () = hurry.cancelled() => {
+                telemetry::job_ended(job.stage, Outcome::Released, None, begun.elapsed().as_secs_f64());
+                return log_error(ledger::release(&self.env.db, &job).await);
+            }
         };
         let took_ms = begun.elapsed().as_millis() as u64;
-        metrics::histogram!("learnhub_job_run_seconds", "stage" => job.stage.as_str()).record(begun.elapsed().as_secs_f64());
-        let outcome_name = match outcome {
+        let (outcome, class) = match outcome {
             Ok(Done { .. }) => {
                 info!(took_ms, "done: {}", job.kind);
                 for dependency in needed_by(job.stage) {
                     self.env.breakers.report_up(*dependency);
                 }
-                "done"
+                (Outcome::Done, None)
             }
             Err(failure) if failure.class == super::Class::Lost => {
                 warn!("lost the lease of {}; another worker has it", job.kind);
-                "lost"
+                (Outcome::Lost, Some(failure.class))
             }
-            Err(failure) => self.record(&job, failure, pool.backoff(), used.read()).await,
+            Err(failure) => {
+                let class = failure.class;
+                (self.record(&job, failure, pool.backoff(), used.read()).await, Some(class))
+            }
         };
-        metrics::counter!("learnhub_jobs_total", "stage" => job.stage.as_str(), "outcome" => outcome_name).increment(1);
+        telemetry::job_ended(job.stage, outcome, class, begun.elapsed().as_secs_f64());
     }
 
-    async fn record(&self, job: &Claimed, failure: Failure, backoff: Duration, used: Usage) -> &'static str {
+    async fn record(&self, job: &Claimed, failure: Failure, backoff: Duration, used: Usage) -> Outcome {
         if let Some(dependency) = failure.dependency_down() {
             self.env.breakers.report_down(dependency, failure.to_string());
         }
         match ledger::fail(&self.env.db, job, &failure, backoff, used).await {
             Ok(Aftermath::Retry(_)) if failure.class == super::Class::Dependency => {
                 warn!("{} waits: {failure}", job.kind);
-                "parked"
+                Outcome::Parked
             }
             Ok(Aftermath::Retry(pause)) => {
                 warn!("{} failed and runs again in {pause:.1?}: {failure}", job.kind);
-                "retried"
+                Outcome::Retried
             }
             Ok(Aftermath::Dead) if failure.class == super::Class::Poison => {
                 info!("{} refused its input: {failure}", job.kind);
-                "poison"
+                Outcome::Dead
             }
             Ok(Aftermath::Dead) => {
                 error!("{} is dead after {} failures: {failure}", job.kind, job.failures + 1);
-                "dead"
+                Outcome::Dead
             }
-            Ok(Aftermath::NotOurs) => "lost",
+            Ok(Aftermath::NotOurs) => Outcome::Lost,
             Err(error) => {
                 // The lease runs out and the sweep of any worker takes it from there.
                 error!("cannot record that {} failed ({failure}): {error:#}", job.kind);
-                "unrecorded"
+                Outcome::Unrecorded
             }
         }
     }
@@ -284,8 +293,7 @@ async fn sweep(runner: Runner, admission: Arc<Admission>, stop: CancellationToke
     let mut stumbled = false;
     for round in 0_u64.. {
         let swept: Result<Option<Duration>> = async {
-            let rescued = rescue::rescue(&env.db, |stage| env.pools.get(stage).backoff()).await?;
-            metrics::counter!("learnhub_jobs_rescued_total").increment(rescued as u64);
+            rescue::rescue(&env.db, |stage| env.pools.get(stage).backoff()).await?;
             let (_, soon) = ledger::ripen(&env.db).await?;
             for stage in ledger::due(&env.db).await? {
                 env.bell.ring(stage);

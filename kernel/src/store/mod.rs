@@ -7,6 +7,7 @@ mod directory;
 mod incoming;
 mod key;
 mod s3;
+mod metered;
 pub mod serve;
 mod signer;
 pub mod sources;
@@ -25,6 +26,7 @@ pub use directory::Directory;
 pub use incoming::{Incoming, Received};
 pub use key::{Key, Prefix};
 pub use s3::S3;
+pub use metered::Metered;
 pub use signer::{Served, UrlSigner};
 
 /// The bytes of an object as they arrive.
