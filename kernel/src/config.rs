@@ -207,7 +207,6 @@ pub struct Jobs {
     pub janitor_seconds: f64,
     pub drain_seconds: f64,
     pub ageing_seconds: u64,
-    pub keep_days: u32,
 }
 
 /// What the workers of one process may use.
@@ -405,7 +404,6 @@ impl Config {
         }
         self.database.check()?;
         self.store.check()?;
-        }
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format must be \"text\" or \"json\", not \"{}\"", self.log.format);
         }
