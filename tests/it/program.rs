@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use kernel::testing::RabbitMq;
 use kernel::testing_s3::S3Server;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -48,6 +49,10 @@ pub fn command(data: &Path) -> Command {
         .envs(kernel::jobs::Stage::ALL.map(|stage| (format!("LEARNHUB_STAGES_{stage}_BACKOFF_SECONDS").to_uppercase(), "0.2")))
         .env("LEARNHUB_JOBS_JANITOR_SECONDS", "5")
         .stdin(Stdio::null());
+    if std::env::var("LEARNHUB_TEST_QUEUE").is_ok_and(|queue| queue == "rabbitmq") {
+        let name = data.file_name().expect("a data folder has a name").to_string_lossy();
+        command.env("LEARNHUB_QUEUE_URL", RabbitMq::shared().url()).env("LEARNHUB_QUEUE_PREFIX", format!("of-{}", hex(name.as_bytes())));
+    }
     if let Some(bucket) = bucket(data) {
         let set = |name: &str| format!("LEARNHUB_STORE_{name}");
         command
