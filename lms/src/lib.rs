@@ -20,6 +20,7 @@ mod passwords;
 mod playback;
 mod progress;
 mod sessions;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -44,6 +45,7 @@ pub fn router() -> OpenApiRouter<Env> {
         playback::router(),
         progress::router(),
         jobs::router(),
+        stages::router(),
         events::router(),
     ]
     .into_iter()

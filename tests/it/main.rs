@@ -6,6 +6,7 @@ mod certificate;
 mod doctor;
 mod faults;
 mod openapi;
+mod operate;
 mod program;
 mod spine;
 mod up;
