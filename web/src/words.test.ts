@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { day, duration, fileSize, noticeWords, parseTimecode, plural, stageOrder, stageWord, timecode, took } from './words';
+import { age, day, duration, fileSize, noticeWords, parseTimecode, plural, stageOrder, stageWord, timecode, took } from './words';
 
 test.each([
   [0, '0:00'],
@@ -27,6 +27,14 @@ test.each([
   [3_600_000, '1 h'],
   [3_900_000, '1 h 5 min'],
 ])('%d ms last %s', (ms, text) => expect(duration(ms)).toBe(text));
+
+test.each([
+  [0, 'not yet a second'],
+  [45, '45 s'],
+  [200, '3 min'],
+  [9000, '2 h'],
+  [400_000, '4 days'],
+])('what waits for %d seconds waits %s', (seconds, text) => expect(age(seconds)).toBe(text));
 
 test.each([
   [80, '80 ms'],

@@ -107,6 +107,43 @@ export const JOB_STATES: Record<string, string> = {
   parked: 'On hold',
 };
 
+/** How long something waits: "45 s", "3 min", "2 h", "4 days". */
+export function age(seconds: number): string {
+  if (seconds < 1) return 'not yet a second';
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} days`;
+}
+
+/** Who waits for a job. */
+export const LANES: Record<string, string> = { interactive: 'Somebody waits', default: 'Usual', backfill: 'When there is time' };
+
+/** Why a pool takes nothing more, after the name of the host. */
+export const CLOSED: Record<string, string> = {
+  concurrency: 'as many run as may',
+  memory: 'memory is used up',
+  cpus: 'the cores are used up',
+  paused: 'paused',
+  dependency: 'a service it needs does not answer',
+  stopping: 'stops',
+};
+
+/** What a class of failures means for who runs the server. */
+export const FAILURE_CLASSES: Record<string, string> = {
+  poison: 'This input cannot work; trying again helps only after a change of the program.',
+  transient: 'It failed again and again, and may work now.',
+  resource: 'It met a limit of memory or time, also with more of it.',
+  dependency: 'A service it needs was away for too long.',
+  lost: 'Its workers stopped without an answer, several times.',
+};
+
+/** Why an upload waits, in the server's own sentence; null when it does not say. */
+export function waitingWords(asset: Asset): string | null {
+  const waiting = 'waiting' in asset ? asset.waiting : null;
+  return typeof waiting === 'string' && waiting !== '' ? waiting : null;
+}
+
 /** What an instructor should know about a published asset; the code itself when it is a new one. */
 export function noticeWords(code: string): string {
   return NOTICES[code] ?? `The server left a note: ${code}.`;

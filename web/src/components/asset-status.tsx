@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { retryAsset } from '../api/assets';
 import { sentence } from '../api/problem';
 import type { Asset } from '../api/types';
-import { noticeWords, stageWord } from '../words';
+import { noticeWords, stageWord, waitingWords } from '../words';
 import { Icon } from './icon';
 import { ProblemNotice } from './problem-notice';
 import { StageList } from './stage-list';
@@ -11,7 +11,13 @@ import { StageList } from './stage-list';
 export function AssetStatus({ asset }: { asset: Asset }) {
   if (asset.state === 'failed') return <Failure asset={asset} />;
   if (asset.state === 'published') return asset.notice ? <p className="notice">{noticeWords(asset.notice)}</p> : null;
-  return asset.stages?.length ? <StageList stages={asset.stages} /> : <p className="fine">Waiting for a worker …</p>;
+  const waiting = waitingWords(asset);
+  return (
+    <>
+      {asset.stages?.length ? <StageList stages={asset.stages} /> : waiting === null && <p className="fine">Waiting for a worker …</p>}
+      {waiting !== null && <p className="fine waiting">{waiting}</p>}
+    </>
+  );
 }
 
 function Failure({ asset }: { asset: Asset }) {
