@@ -243,11 +243,12 @@ async fn act(
             more
         }
     };
-    if !request.dry_run {
+    let changed = tally.done + tally.told;
+    if !request.dry_run && changed > 0 {
         let deed = Deed::JobsChanged {
             action: serde_json::to_value(request.action).context("an action becomes json")?.as_str().unwrap_or_default().to_owned(),
             filter: serde_json::json!({"filter": request.filter, "assets": request.assets, "ids": request.ids}),
-            changed: tally.done + tally.told,
+            changed,
         };
         let mut conn = env.db.acquire().await?;
         let by = name(&mut conn, &who).await?;

@@ -193,7 +193,8 @@ async fn finish(
             lines.iter().for_each(|line| println!("{}  {}", line.id, line.answer));
         }
         let would = if how.dry_run { "would be " } else { "" };
-        println!("{} matched: {} {would}{}, {} told to stop, {} skipped", tally.matched, tally.done, words.done, tally.told, tally.skipped);
+        let told = if tally.told > 0 { format!(", {} {would}told to stop", tally.told) } else { String::new() };
+        println!("{} matched: {} {would}{}{told}, {} skipped", tally.matched, tally.done, words.done, tally.skipped + tally.unknown);
     }
     let failed = named && lines.iter().any(|line| !line.ok);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -20,14 +20,16 @@ await brokenUpload(teacher, world.url);
 await admin('/stages/extract/pause', { method: 'PUT', body: { reason: 'a new PDF library is being rolled out' } });
 const browser = await openBrowser(world.url, null);
 try {
+  // a worker hears of the pause at its next sweep
+  await until(async () => (await stages()).extract.hosts.every((host) => host.closed === 'paused'));
   const course = await teacher('/courses', { method: 'POST', body: { title: 'Distributed systems, autumn', summary: '' } });
   const put = (name, bytes) => teacher(`/courses/${course.id}/assets?file_name=${name}&title=${name}`, { method: 'POST', body: bytes });
   for (let week = 1; week <= 12; week++) await put(`week-${week}.md`, new TextEncoder().encode(`# Week ${week}\n\nNotes.\n`));
   const lecture = await readFile(join(ROOT, 'samples/lecture.mp4'));
   for (let part = 1; part <= 4; part++) await put(`lecture-${part}.mp4`, lecture);
   await until(async () => {
-    const stages = Object.fromEntries((await admin('/stages')).map((view) => [view.stage, view]));
-    return stages.extract.queued >= 12 && stages.transcode.running > 0 && stages.transcode.queued > 0;
+    const { extract, transcode } = await stages();
+    return extract.queued >= 12 && transcode.running > 0 && transcode.queued > 0;
   });
   for (const scheme of ['light', 'dark']) {
     await browser.inFreshContext({ colorScheme: scheme, viewport: { width: 1280, height: 1200 } }, async (visit) => {
@@ -44,6 +46,10 @@ try {
 } finally {
   await admin('/stages/extract/pause', { method: 'DELETE' });
   await browser.close();
+}
+
+async function stages() {
+  return Object.fromEntries((await admin('/stages')).map((view) => [view.stage, view]));
 }
 
 async function until(holds) {

@@ -116,8 +116,8 @@ export function age(seconds: number): string {
   return `${Math.floor(seconds / 86_400)} days`;
 }
 
-/** Who waits for a job. */
-export const LANES: Record<string, string> = { interactive: 'Somebody waits', default: 'Usual', backfill: 'When there is time' };
+/** The lanes, by how long what is in them may wait. */
+export const LANES: Record<string, string> = { interactive: 'Urgent', default: 'Usual', backfill: 'Later' };
 
 /** Why a pool takes nothing more, after the name of the host. */
 export const CLOSED: Record<string, string> = {

@@ -65,9 +65,12 @@ interface StagesProps {
   onPick(stage: string): void;
 }
 
+const RUNNING: JobFilter = { state: 'running', stage: '', lane: '', asset_id: '', failure_code: '' };
+
 function Board({ live, chosen, onPick }: StagesProps) {
   const stages = useQuery(stagesQuery(live));
   const hosts = useQuery(hostsQuery(live));
+  const running = useInfiniteQuery(jobsQuery(RUNNING, live, 100));
   return (
     <>
       <section aria-labelledby="stages-title">
@@ -79,7 +82,7 @@ function Board({ live, chosen, onPick }: StagesProps) {
       <section aria-labelledby="hosts-title">
         <h2 id="hosts-title">Hosts</h2>
         {hosts.error && <ProblemNotice problem={hosts.error} onRetry={() => void hosts.refetch()} />}
-        {hosts.data && <Hosts hosts={hosts.data} />}
+        {hosts.data && <Hosts hosts={hosts.data} running={running.data?.pages.flatMap((page) => page.items) ?? []} />}
       </section>
     </>
   );

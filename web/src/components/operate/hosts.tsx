@@ -1,24 +1,26 @@
 /** The hosts that work: what runs there, why they take nothing more, and the way to empty one. For admins. */
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { drainHost, undrainHost } from '../../api/stages';
-import type { HostView } from '../../api/types';
+import type { HostView, Job } from '../../api/types';
 import { CLOSED, moment, plural } from '../../words';
 import { Icon } from '../icon';
 import { ProblemNotice } from '../problem-notice';
+import { ProgressBar } from '../progress-bar';
 import { Empty } from '../states';
 
-export function Hosts({ hosts }: { hosts: HostView[] }) {
+/** `running` are the jobs that run now, wherever. */
+export function Hosts({ hosts, running }: { hosts: HostView[]; running: Job[] }) {
   if (hosts.length === 0) return <Empty title="No worker has reported lately. Jobs wait until one does." />;
   return (
     <ul className="hosts">
       {hosts.map((host) => (
-        <Host key={host.host} host={host} />
+        <Host key={host.host} host={host} jobs={running.filter((job) => job.host === host.host)} />
       ))}
     </ul>
   );
 }
 
-function Host({ host }: { host: HostView }) {
+function Host({ host, jobs }: { host: HostView; jobs: Job[] }) {
   const queries = useQueryClient();
   const { drain, workers, running } = host;
   const turning = useMutation({
@@ -53,6 +55,18 @@ function Host({ host }: { host: HostView }) {
           </li>
         ))}
       </ul>
+      {jobs.length > 0 && (
+        <ul className="host-jobs" aria-label={`Running on ${host.host}`}>
+          {jobs.map((job) => (
+            <li key={job.id}>
+              <span>
+                {job.kind} <span className="fine">{job.file_name}</span>
+              </span>
+              <ProgressBar slim label={`Progress of ${job.kind} ${job.file_name ?? ''}`} done={job.progress.done} total={job.progress.total} />
+            </li>
+          ))}
+        </ul>
+      )}
       {turning.error && <ProblemNotice problem={turning.error} />}
     </li>
   );

@@ -50,8 +50,8 @@ function Panel({ stage, chosen, onPick }: { stage: StageView; chosen: boolean; o
         {oldest != null && ` · oldest waits ${age(oldest)}`}
         {parked > 0 && ` · ${parked} on hold`}
         {dead > 0 && <span className="bad"> · {dead} failed</span>}
+        <span className="fine"> · {whereItRuns(stage)}</span>
       </p>
-      <p className="fine">{whereItRuns(stage)}</p>
       {stage.pauses.map((pause) => (
         <PauseNotice key={`${pause.stage ?? ''} ${pause.host ?? ''}`} stage={name} pause={pause} />
       ))}
@@ -60,9 +60,12 @@ function Panel({ stage, chosen, onPick }: { stage: StageView; chosen: boolean; o
   );
 }
 
+/** Reasons to take nothing more that need no words: said elsewhere, or as it should be. */
+const ORDINARY = new Set(['', 'paused', 'concurrency']);
+
 function whereItRuns({ hosts }: StageView): string {
-  if (hosts.length === 0) return 'No worker takes these jobs now.';
-  return hosts.map(({ host, closed }) => (closed == null || closed === 'paused' ? host : `${host}: ${CLOSED[closed]}`)).join(', ');
+  if (hosts.length === 0) return 'no worker takes these jobs now';
+  return hosts.map(({ host, closed }) => (ORDINARY.has(closed ?? '') ? `on ${host}` : `on ${host}: ${CLOSED[closed!]}`)).join(', ');
 }
 
 /** How many at a time in one process, with a step down and a step up. */
