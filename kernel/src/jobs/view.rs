@@ -190,7 +190,10 @@ impl Filter {
 
 /// The jobs that a filter means, newest first, at most `limit`, older than `after`.
 pub async fn matching(db: &PgPool, filter: &Filter, after: Option<JobId>, limit: i64) -> Result<Vec<(JobId, State)>> {
-    let ids: Option<Vec<uuid::Uuid>> = filter.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect());
+    let ids: Option<Vec<uuid::Uuid>> = match &filter.ids {
+        Some(ids) => Some(ids.iter().map(|id| id.0).collect()),
+        None => rare(db, &filter.state).await?,
+    };
     let states: Vec<String> = filter.state.iter().map(|state| state.as_str().to_owned()).collect();
     let found = sqlx::query!(
         "select j.id, j.state from jobs j
@@ -222,6 +225,27 @@ pub async fn matching(db: &PgPool, filter: &Filter, after: Option<JobId>, limit:
     .await
     .context("look up the jobs that are meant")?;
     found.into_iter().map(|row| Ok((row.id.into(), state(&row.state)?))).collect()
+}
+
+/// The jobs in these states, if all of them are states in which few jobs are at a time: those have indexes of their own,
+/// which a query for any states cannot use, and would read all that is done instead.
+async fn rare(db: &PgPool, states: &[State]) -> Result<Option<Vec<uuid::Uuid>>> {
+    if states.is_empty() || !states.iter().all(|state| matches!(state, State::Running | State::Parked | State::Dead)) {
+        return Ok(None);
+    }
+    let has = |state| states.contains(&state);
+    let ids = sqlx::query_scalar!(
+        "select id as \"id!\" from jobs where state = 'running' and $1
+         union all select id from jobs where state = 'parked' and $2
+         union all select id from jobs where state = 'dead' and $3",
+        has(State::Running),
+        has(State::Parked),
+        has(State::Dead),
+    )
+    .fetch_all(db)
+    .await
+    .context("look up the jobs of a rare state")?;
+    Ok(Some(ids))
 }
 
 /// A page of jobs, newest first. `now` is what the times that still run are counted to.

@@ -128,19 +128,20 @@ function Jobs({ live, admin, filter, onSet, onDone }: JobsProps) {
   const meant = meaning(filter);
   const some = Object.keys(meant).length > 0 && items.length > 0;
   const has = (...states: string[]) => some && items.some((job) => states.includes(job.state));
+  const [again, waits, works] = [has('dead', 'cancelled'), has('queued', 'parked'), has('queued', 'parked', 'running')];
   return (
     <section aria-labelledby="jobs-title">
       <div className="row spread">
         <h2 id="jobs-title">Jobs</h2>
         <JobFilters filter={filter} onSet={onSet} />
       </div>
-      {some && (
+      {(again || works) && (
         <div className="row bulk" role="group" aria-label="All jobs that the filter matches">
-          {has('dead', 'cancelled') && <BulkButton label="Retry all" icon="retry" request={{ action: 'retry', filter: meant }} onDone={onDone} />}
-          {admin && has('queued', 'parked') && (
+          {again && <BulkButton label="Retry all" icon="retry" request={{ action: 'retry', filter: meant }} onDone={onDone} />}
+          {admin && waits && (
             <BulkButton label="All to the front" icon="upload" request={{ action: 'prioritise', filter: meant, front: true }} onDone={onDone} />
           )}
-          {has('queued', 'parked', 'running') && <BulkButton label="Cancel all" icon="cross" request={{ action: 'cancel', filter: meant }} onDone={onDone} />}
+          {works && <BulkButton label="Cancel all" icon="cross" request={{ action: 'cancel', filter: meant }} onDone={onDone} />}
         </div>
       )}
       {jobs.error && <ProblemNotice problem={jobs.error} onRetry={() => void jobs.refetch()} />}
