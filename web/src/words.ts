@@ -138,10 +138,41 @@ export const FAILURE_CLASSES: Record<string, string> = {
   lost: 'Its workers stopped without an answer, several times.',
 };
 
-/** Why an upload waits, in the server's own sentence; null when it does not say. */
-export function waitingWords(asset: Asset): string | null {
-  const waiting = 'waiting' in asset ? asset.waiting : null;
-  return typeof waiting === 'string' && waiting !== '' ? waiting : null;
+/** Why an upload waits and when it may be ready, as far as the server says. */
+export interface Wait {
+  /** A code, such as `no_free_slot`. */
+  reason: string;
+  /** Jobs of the stage that go first. */
+  ahead: number;
+  ready_from?: string | null;
+  ready_to?: string | null;
+  paused_by?: string;
+  /** Why it was paused. */
+  note?: string;
+  /** When it is tried again. */
+  until?: string;
+}
+
+/** For the instructor: "Waits for a free worker, after 3 others. Ready between 10:05 and 10:20." */
+export function waitingWords(wait: Wait): string {
+  const after = wait.ahead > 0 ? `, after ${plural(wait.ahead, 'other')}` : '';
+  const why = WAITS[wait.reason]?.(wait, after) ?? '';
+  const ready =
+    wait.ready_from != null && wait.ready_to != null ? `Ready between ${hour(wait.ready_from)} and ${hour(wait.ready_to)}.` : '';
+  return [why, ready].filter((part) => part !== '').join(' ');
+}
+
+const WAITS: Record<string, (wait: Wait, after: string) => string> = {
+  no_free_slot: (_, after) => `Waits for a free worker${after}.`,
+  fair_share: (_, after) => `Waits its turn${after}: uploads of others go first now.`,
+  paused: ({ paused_by, note }) => `Paused by ${paused_by ?? 'an operator'}${note ? `: ${note}` : ''}.`,
+  back_off: ({ until }) => (until === undefined ? 'Is tried again soon.' : `Is tried again at ${hour(until)}.`),
+  dependency_down: () => 'Waits for a service that does not answer; it goes on by itself.',
+  no_worker: () => 'Waits, since no worker for this step runs now.',
+};
+
+function hour(time: string): string {
+  return new Date(time).toLocaleTimeString('en-GB', { timeStyle: 'short' });
 }
 
 /** What an instructor should know about a published asset; the code itself when it is a new one. */
