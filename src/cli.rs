@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use kernel::http::Role;
-use kernel::id::JobId;
-use kernel::jobs::Stage;
+use kernel::id::{AccountId, AssetId, CourseId, JobId};
+use kernel::jobs::view::State;
+use kernel::jobs::{Lane, Stage};
+use kernel::media::Kind;
 
 /// From upload to second-exact search: content pipeline, search and LMS in one program.
 #[derive(Parser)]
@@ -80,6 +82,14 @@ pub enum Command {
     /// The job ledger.
     #[command(subcommand)]
     Jobs(Jobs),
+    /// The stages' pools: look, set, pause, drain.
+    #[command(subcommand)]
+    Stages(Stages),
+    /// Processes that work now, and why they take nothing.
+    Workers {
+        #[arg(long)]
+        json: bool,
+    },
     /// The full-text index.
     #[command(subcommand)]
     Index(Index),
@@ -176,43 +186,187 @@ pub struct Ingest {
     pub json: bool,
 }
 
+/// Which jobs are meant; what is not given matches all.
+#[derive(Args, Clone, Default)]
+pub struct Which {
+    /// queued, parked, running, done, dead or cancelled; more than one with commas.
+    #[arg(long, value_delimiter = ',')]
+    pub state: Vec<State>,
+    #[arg(long)]
+    pub stage: Option<Stage>,
+    /// interactive, default or backfill.
+    #[arg(long)]
+    pub lane: Option<Lane>,
+    /// Such as TranscodeMedia.
+    #[arg(long)]
+    pub kind: Option<String>,
+    #[arg(long, value_name = "ID")]
+    pub asset: Option<AssetId>,
+    #[arg(long, value_name = "ID")]
+    pub course: Option<CourseId>,
+    /// The account whose share they use.
+    #[arg(long, value_name = "ID")]
+    pub owner: Option<AccountId>,
+    /// Of their failure: poison, transient, resource, dependency or lost.
+    #[arg(long)]
+    pub class: Option<String>,
+    /// Of their failure, such as pdf_encrypted.
+    #[arg(long)]
+    pub code: Option<String>,
+}
+
+/// How something is done to many.
+#[derive(Args, Clone, Copy)]
+pub struct How {
+    /// Change nothing, and say what would come of it.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Subcommand)]
 pub enum Jobs {
     /// List jobs, newest first.
     Ls {
-        /// queued, running, done, dead, cancelled or parked.
-        #[arg(long)]
-        state: Option<String>,
-        #[arg(long)]
-        stage: Option<Stage>,
+        #[command(flatten)]
+        which: Which,
         #[arg(long, default_value_t = 50)]
         limit: i64,
+        #[arg(long)]
+        json: bool,
+    },
+    /// What gave up, by cause, and the command that takes it up again.
+    Dead {
         #[arg(long)]
         json: bool,
     },
     /// Everything about one job.
     Show {
         id: JobId,
+        /// On one line.
         #[arg(long)]
         json: bool,
     },
-    /// Queue dead or cancelled jobs again.
+    /// Queue dead or cancelled jobs again: those named, or all that the filter matches.
+    #[command(after_help = "Example:\n  learnhub jobs retry --state dead --stage extract --code child_crashed --dry-run")]
     Retry {
-        #[arg(required_unless_present = "all_dead")]
         ids: Vec<JobId>,
-        /// Every dead job.
+        /// Every dead job; the same as --state dead.
         #[arg(long)]
         all_dead: bool,
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        how: How,
     },
-    /// Cancel jobs.
+    /// Cancel jobs: those named, or all that the filter matches.
+    #[command(after_help = "Example:\n  learnhub jobs cancel --lane backfill --state queued")]
     Cancel {
-        #[arg(required = true)]
         ids: Vec<JobId>,
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Move waiting jobs to the front, or to another lane.
+    #[command(after_help = "Example:\n  learnhub jobs prioritise --asset ID --to interactive --front")]
+    Prioritise {
+        ids: Vec<JobId>,
+        #[command(flatten)]
+        which: Which,
+        /// The lane to move them to.
+        #[arg(long, value_name = "LANE")]
+        to: Option<Lane>,
+        /// To the front of their lane; what happens when no lane is named.
+        #[arg(long)]
+        front: bool,
+        #[command(flatten)]
+        how: How,
+    },
+    /// Make assets anew from a stage on. What is published stays as it is until the new version is there.
+    #[command(
+        after_help = "Examples:\n  learnhub jobs rerun --asset ID --stage extract\n  learnhub jobs rerun --kind video --stage transcode --dry-run"
+    )]
+    Rerun {
+        /// Assets by id.
+        #[arg(long = "asset", value_name = "ID")]
+        assets: Vec<AssetId>,
+        /// The stage to begin at.
+        #[arg(long)]
+        stage: Stage,
+        #[arg(long, value_name = "ID")]
+        course: Option<CourseId>,
+        /// Whose assets.
+        #[arg(long, value_name = "ID")]
+        owner: Option<AccountId>,
+        /// video, audio, document or captions.
+        #[arg(long)]
+        kind: Option<Kind>,
+        /// processing, published or failed.
+        #[arg(long, value_parser = ["processing", "published", "failed"])]
+        state: Option<String>,
+        /// The lane to queue in.
+        #[arg(long, default_value = "backfill")]
+        lane: Lane,
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Stages {
+    /// Every stage: what waits in which lane, what runs where, how it is set, who paused it.
+    Ls {
         #[arg(long)]
         json: bool,
     },
+    /// Set keys of workers.toml at run time; workers take them at their next sweep.
+    #[command(after_help = "Example:\n  learnhub stages set transcode.concurrency=4 embed.lanes=default,backfill")]
+    Set {
+        #[arg(required = true, value_name = "KEY=VALUE")]
+        pairs: Vec<String>,
+        /// On this host only.
+        #[arg(long)]
+        host: Option<String>,
+    },
+    /// Take settings back: the file's values hold again.
+    Unset {
+        #[arg(required = true, value_name = "KEY")]
+        keys: Vec<String>,
+        /// On this host only.
+        #[arg(long)]
+        host: Option<String>,
+    },
+    /// Let a stage take no new jobs; what runs goes on.
+    Pause {
+        stage: Stage,
+        /// On this host only.
+        #[arg(long)]
+        host: Option<String>,
+        /// For whoever wonders why nothing happens.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Let a paused stage take jobs again.
+    Resume {
+        stage: Stage,
+        /// On this host only.
+        #[arg(long)]
+        host: Option<String>,
+    },
+    /// Let a host take no new jobs at all; what runs goes on.
+    Drain {
+        host: String,
+        /// Wait until nothing runs there.
+        #[arg(long)]
+        wait: bool,
+        /// For whoever wonders why nothing happens.
+        #[arg(long, default_value = "")]
+        reason: String,
+    },
+    /// Let a drained host take jobs again.
+    Undrain { host: String },
 }
 
 #[derive(Subcommand)]

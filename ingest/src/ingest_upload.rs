@@ -30,9 +30,15 @@ pub async fn ingest_upload(ctx: Ctx, job: IngestUpload) -> Result<Done, Failure>
     }
 
     let mut done = ctx.finish().await?;
-    sqlx::query!("update assets set kind = $2, media_type = $3 where id = $1", asset_id.0, kind.as_str(), found.media_type())
-        .execute(done.conn())
-        .await?;
+    // Looked at again, a film without pictures stays what transcoding found it to be.
+    sqlx::query!(
+        "update assets set kind = case when kind = 'audio' and $2 = 'video' then kind else $2 end, media_type = $3 where id = $1",
+        asset_id.0,
+        kind.as_str(),
+        found.media_type(),
+    )
+    .execute(done.conn())
+    .await?;
     for paired in pair(done.conn(), asset_id, asset.course_id, kind).await? {
         index_marks::mark(done.conn(), paired).await?;
     }

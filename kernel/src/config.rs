@@ -368,15 +368,21 @@ impl Config {
 
     /// A value for [`Config::pools_with`], read from text as in the environment: `4`, `2.5`, `default,backfill`.
     pub fn setting(&self, key: &str, text: &str) -> Result<serde_json::Value> {
-        let mut slot = self.table.get(key.split('.').next().unwrap_or_default());
-        for part in key.split('.').skip(1) {
-            slot = slot.and_then(|value| value.get(part));
-        }
-        let slot = slot.with_context(|| format!("there is no key {key}; workers.toml lists every key"))?;
-        let value = parse_like(slot, text).with_context(|| format!("{key} must be a {}, not {text:?}", slot.type_str()))?;
+        let slot = self.slot(key).with_context(|| format!("there is no key {key}; workers.toml lists every key"))?;
+        let value = parse_like(slot, text).with_context(|| format!("{key} is of type {}, which {text:?} is not", slot.type_str()))?;
         let value = serde_json::to_value(value).context("a setting becomes json")?;
         self.pools_with(&[(key.to_owned(), value.clone())])?;
         Ok(value)
+    }
+
+    /// Whether `workers.toml` has such a key with a value.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.slot(key).is_some_and(|value| !value.is_table())
+    }
+
+    fn slot(&self, key: &str) -> Option<&toml::Value> {
+        let (first, rest) = key.split_once('.').unwrap_or((key, ""));
+        rest.split('.').filter(|part| !part.is_empty()).try_fold(self.table.get(first)?, |value, part| value.get(part))
     }
 
     /// The pool of a stage.

@@ -1,5 +1,7 @@
 //! What kinds of things an asset can be.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 /// The kind of an asset, decided from its bytes.
@@ -26,5 +28,15 @@ impl Kind {
             Self::Document => "document",
             Self::Captions => "captions",
         }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Video, Self::Audio, Self::Document, Self::Captions]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| format!("an asset is video, audio, document or captions, never {text:?}"))
     }
 }

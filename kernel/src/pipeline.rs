@@ -55,6 +55,21 @@ pub fn next(event: &Event) -> Vec<AnyJob> {
     }
 }
 
+/// The job with which an asset is made anew from a stage on; everything later follows from it as after an upload.
+/// None when an asset of this kind does not go through the stage, or the kind is needed and not known yet.
+pub fn from_stage(stage: Stage, asset_id: AssetId, media: Option<Kind>) -> Option<AnyJob> {
+    match (stage, media) {
+        (Stage::Ingest, _) => Some(IngestUpload { asset_id }.into()),
+        (Stage::Transcode, Some(Kind::Video | Kind::Audio)) => Some(TranscodeMedia { asset_id }.into()),
+        (Stage::Extract, Some(Kind::Document | Kind::Captions)) => Some(ExtractDocument { asset_id }.into()),
+        (Stage::Embed, Some(Kind::Document | Kind::Captions)) => Some(EmbedChunks { asset_id }.into()),
+        // Reads what is marked; whoever enqueues it marks the asset.
+        (Stage::Index, Some(_)) => Some(UpdateIndex {}.into()),
+        (Stage::Publish, Some(_)) => Some(PublishAsset { asset_id }.into()),
+        _ => None,
+    }
+}
+
 impl Event {
     /// The word under which the event is stored.
     pub fn kind(&self) -> &'static str {
@@ -147,6 +162,19 @@ mod tests {
         assert_eq!(names(Event::Ingested { asset_id, media: Kind::Video }), ["TranscodeMedia", "UpdateIndex"]);
         assert_eq!(names(Event::Ingested { asset_id, media: Kind::Captions }), ["ExtractDocument"]);
         assert_eq!(names(Event::Extracted { asset_id }), ["EmbedChunks", "UpdateIndex"]);
+    }
+
+    #[test]
+    fn an_asset_is_made_anew_only_from_stages_it_goes_through() {
+        let asset_id = AssetId::new();
+        let stages =
+            |media| -> Vec<Stage> { Stage::ALL.into_iter().filter(|stage| from_stage(*stage, asset_id, media).is_some()).collect() };
+        assert_eq!(stages(Some(Kind::Audio)), [Stage::Ingest, Stage::Transcode, Stage::Index, Stage::Publish]);
+        assert_eq!(stages(Some(Kind::Captions)), [Stage::Ingest, Stage::Extract, Stage::Embed, Stage::Index, Stage::Publish]);
+        assert_eq!(stages(None), [Stage::Ingest], "before its kind is known");
+        for stage in stages(Some(Kind::Document)) {
+            assert_eq!(from_stage(stage, asset_id, Some(Kind::Document)).unwrap().stage, stage);
+        }
     }
 
     #[test]

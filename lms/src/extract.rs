@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use kernel::http::ApiError;
 use serde::de::DeserializeOwned;
@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 /// The id in the path. A text that is no id names nothing: 404.
 pub struct Id<T>(pub T);
 
-/// The query string; what cannot be read is 400 `query_invalid`.
+/// The query string, in which a key may be repeated for a list; what cannot be read is 400 `query_invalid`.
 pub struct Params<T>(pub T);
 
 impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Id<T> {
@@ -25,10 +25,9 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Id<T> {
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Query(params) = Query::<T>::from_request_parts(parts, state)
-            .await
-            .map_err(|rejection| ApiError::bad_request("query_invalid", rejection.body_text()))?;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let params = serde_html_form::from_str(parts.uri.query().unwrap_or_default())
+            .map_err(|error| ApiError::bad_request("query_invalid", format!("the query string cannot be read: {error}")))?;
         Ok(Self(params))
     }
 }

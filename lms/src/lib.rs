@@ -21,6 +21,7 @@ mod passwords;
 mod playback;
 mod progress;
 mod sessions;
+mod stages;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -46,6 +47,7 @@ pub fn router() -> OpenApiRouter<Env> {
         progress::router(),
         jobs::router(),
         backlogs::router(),
+        stages::router(),
         events::router(),
     ]
     .into_iter()

@@ -1,157 +1,201 @@
-//! `learnhub jobs`: the ledger at the command line.
+//! `learnhub jobs`: the ledger at the command line. What is shown and done is `kernel::jobs`' business.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use kernel::id::JobId;
-use kernel::jobs::control::{self, Answer};
+use anyhow::{Context, Result, bail};
+use kernel::events::Cause;
+use kernel::id::{AssetId, JobId};
+use kernel::jobs::audit::{self, Deed};
+use kernel::jobs::control::{self, Action, Answer, Tally};
+use kernel::jobs::rerun::{self, AssetFilter};
+use kernel::jobs::view::{self, Filter, Row, State};
+use kernel::jobs::{Lane, Stage};
 use serde::Serialize;
-use time::OffsetDateTime;
-use uuid::Uuid;
 
-use super::print;
-use crate::cli::Jobs;
+use super::{operator, print};
+use crate::cli::{How, Jobs, Which};
 use crate::world::World;
-
-/// A job as listed.
-#[derive(Serialize)]
-struct Job {
-    id: Uuid,
-    kind: String,
-    stage: String,
-    state: String,
-    attempt: i32,
-    failures: i32,
-    max_failures: i32,
-    asset_id: Option<Uuid>,
-    file_name: Option<String>,
-    progress_done: i64,
-    progress_total: i64,
-    failure_class: Option<String>,
-    failure_code: Option<String>,
-    failure_reason: Option<String>,
-    failure_detail: Option<String>,
-    worker: Option<String>,
-    request_id: Option<String>,
-    #[serde(with = "time::serde::rfc3339")]
-    created_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339::option")]
-    started_at: Option<OffsetDateTime>,
-    #[serde(with = "time::serde::rfc3339::option")]
-    ended_at: Option<OffsetDateTime>,
-}
 
 pub async fn run(world: &World, command: Jobs) -> Result<ExitCode> {
     match command {
-        Jobs::Ls { state, stage, limit, json } => list(world, state.as_deref(), stage.map(|stage| stage.as_str()), limit, json).await,
-        Jobs::Show { id, json } => show(world, id, json).await,
-        Jobs::Retry { ids, all_dead, json } => {
-            let ids = if all_dead {
-                let dead = sqlx::query_scalar!("select id from jobs where state = 'dead' order by id").fetch_all(&world.env.db).await?;
-                dead.into_iter().map(JobId).collect()
-            } else {
-                ids
-            };
-            let mut answers = Vec::new();
-            for id in ids {
-                answers.push((id, control::retry(&world.env.db, id).await?));
+        Jobs::Ls { which, limit, json } => list(world, &filter(which), limit, json).await,
+        Jobs::Dead { json } => dead(world, json).await,
+        Jobs::Show { id, json } => {
+            let row = view::show(&world.env.db, id, None, world.env.clock.now()).await?;
+            let row = row.with_context(|| format!("there is no job {id}"))?;
+            match json {
+                true => print::json(&row)?,
+                false => println!("{}", serde_json::to_string_pretty(&row)?),
             }
-            report(&answers, "queued again", "not dead or cancelled", json)
+            Ok(ExitCode::SUCCESS)
         }
-        Jobs::Cancel { ids, json } => {
-            let mut answers = Vec::new();
-            for id in ids {
-                answers.push((id, control::cancel(&world.env.db, id).await?));
+        Jobs::Retry { ids, all_dead, mut which, how } => {
+            if all_dead {
+                which.state = vec![State::Dead];
             }
-            report(&answers, "cancelled", "has ended already", json)
+            act(world, Action::Retry, ids, which, how).await
+        }
+        Jobs::Cancel { ids, which, how } => act(world, Action::Cancel, ids, which, how).await,
+        Jobs::Prioritise { ids, which, to, front, how } => {
+            act(world, Action::Prioritise { lane: to, front: front || to.is_none() }, ids, which, how).await
+        }
+        Jobs::Rerun { assets, stage, course, owner, kind, state, lane, how } => {
+            let ids = (!assets.is_empty()).then_some(assets);
+            let filter = AssetFilter { ids, course_id: course, owner_id: owner, kind, state, ..AssetFilter::default() };
+            rerun(world, &filter, stage, lane, how).await
         }
     }
 }
 
-/// Jobs, newest first, that fit what is given.
-async fn read(world: &World, id: Option<JobId>, state: Option<&str>, stage: Option<&str>, limit: i64) -> Result<Vec<Job>> {
-    sqlx::query_as!(
-        Job,
-        "select j.id, j.kind, j.stage, j.state, j.attempt, j.failures, j.max_failures, j.asset_id, a.file_name as \"file_name?\",
-                j.progress_done, j.progress_total, j.failure_class, j.failure_code, j.failure_reason, j.failure_detail,
-                j.worker, j.request_id, j.created_at, j.started_at, j.ended_at
-           from jobs j left join assets a on a.id = j.asset_id
-          where ($1::uuid is null or j.id = $1) and ($2::text is null or j.state = $2) and ($3::text is null or j.stage = $3)
-          order by j.id desc limit $4",
-        id.map(|id| id.0),
+fn filter(which: Which) -> Filter {
+    let Which { state, stage, lane, kind, asset, course, owner, class, code } = which;
+    Filter {
         state,
         stage,
-        limit,
-    )
-    .fetch_all(&world.env.db)
-    .await
-    .context("list jobs")
+        lane,
+        kind,
+        asset_id: asset,
+        course_id: course,
+        owner_id: owner,
+        failure_class: class,
+        failure_code: code,
+        ..Filter::default()
+    }
 }
 
-async fn list(world: &World, state: Option<&str>, stage: Option<&str>, limit: i64, json: bool) -> Result<ExitCode> {
-    let jobs = read(world, None, state, stage, limit).await?;
+async fn list(world: &World, filter: &Filter, limit: i64, json: bool) -> Result<ExitCode> {
+    let jobs = view::list(&world.env.db, filter, None, limit, world.env.clock.now()).await?;
     if json {
         print::json(&jobs)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<Vec<String>> = jobs
-        .iter()
-        .map(|job| {
-            let progress = if job.state == "running" && job.progress_total > 0 {
-                format!("{}%", 100 * job.progress_done / job.progress_total)
-            } else {
-                String::new()
-            };
-            vec![
-                job.id.to_string(),
-                job.kind.clone(),
-                job.state.clone(),
-                progress,
-                job.attempt.to_string(),
-                job.failure_code.clone().unwrap_or_default(),
-                job.file_name.clone().unwrap_or_default(),
-            ]
-        })
-        .collect();
-    print::table(&["id", "kind", "state", "", "attempt", "code", "file"], &rows);
+    let rows: Vec<Vec<String>> = jobs.into_iter().map(cells).collect();
+    print::table(&["id", "kind", "lane", "state", "", "attempt", "code", "host", "file"], &rows);
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(world: &World, id: JobId, json: bool) -> Result<ExitCode> {
-    let job = read(world, Some(id), None, None, 1).await?.pop().with_context(|| format!("there is no job {id}"))?;
+fn cells(job: Row) -> Vec<String> {
+    let progress = match (job.state, job.progress.total) {
+        (State::Running, total @ 1..) => format!("{}%", 100 * job.progress.done / total),
+        _ => String::new(),
+    };
+    vec![
+        job.id.to_string(),
+        job.kind,
+        job.lane.to_string(),
+        job.state.to_string(),
+        progress,
+        job.attempt.to_string(),
+        job.failure.map(|failure| failure.code).unwrap_or_default(),
+        job.host.unwrap_or_default(),
+        job.file_name.unwrap_or_default(),
+    ]
+}
+
+/// What gave up, by cause, each with the command that takes it up again.
+async fn dead(world: &World, json: bool) -> Result<ExitCode> {
+    let groups = view::dead(&world.env.db, None).await?;
     if json {
-        print::json(&job)?;
-    } else {
-        println!("{}", serde_json::to_string_pretty(&job)?);
+        print::json(&groups)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if groups.is_empty() {
+        println!("no job is dead");
+    }
+    for group in groups {
+        let class = group.class.as_deref().unwrap_or("unknown");
+        println!("{:>6}  {}  {class}  {}", group.count, group.stage, group.code);
+        println!("        {}", group.reason);
+        println!("        learnhub jobs show {}", group.example);
+        println!("        learnhub jobs retry --state dead --stage {} --code {}", group.stage, group.code);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn report(answers: &[(JobId, Answer)], done: &str, wrong: &str, json: bool) -> Result<ExitCode> {
-    #[derive(Serialize)]
-    struct Line {
-        id: JobId,
-        ok: bool,
-        answer: String,
+async fn act(world: &World, action: Action, ids: Vec<JobId>, which: Which, how: How) -> Result<ExitCode> {
+    let mut filter = filter(which);
+    if ids.is_empty() && filter.is_everything() {
+        bail!("say which jobs: ids, or a filter such as --state dead --code worker_lost");
     }
+    let named = ids.clone();
+    filter.ids = (!ids.is_empty()).then_some(ids);
+    let jobs = view::matching(&world.env.db, &filter, None, i64::MAX).await?;
+    let mut answers: BTreeMap<String, Answer> = named.iter().map(|id| (id.to_string(), Answer::Unknown)).collect();
+    let done = control::act(&world.env.db, action, jobs, how.dry_run).await?;
+    answers.extend(done.into_iter().map(|(id, answer)| (id.to_string(), answer)));
+    let (word, what, wrong) = match action {
+        Action::Cancel => ("cancel", "cancelled", "has ended already"),
+        Action::Retry => ("retry", "queued again", "not dead or cancelled"),
+        Action::Prioritise { .. } => ("prioritise", "moved", "does not wait"),
+    };
+    let words = Words { done: what, wrong };
+    finish(world, word, serde_json::to_value(&filter)?, &answers, &words, how, !named.is_empty()).await
+}
+
+async fn rerun(world: &World, filter: &AssetFilter, from: Stage, lane: Lane, how: How) -> Result<ExitCode> {
+    if filter.is_everything() {
+        bail!("say which assets: --asset, or a filter such as --course or --kind document");
+    }
+    let mut answers: BTreeMap<String, Answer> = filter.ids.iter().flatten().map(|id: &AssetId| (id.to_string(), Answer::Unknown)).collect();
+    for id in rerun::matching(&world.env.db, filter, i64::MAX).await? {
+        let answer = rerun::rerun(&world.env.db, id, from, lane, &Cause::default(), how.dry_run).await?;
+        answers.insert(id.to_string(), answer);
+    }
+    let words = Words { done: "queued", wrong: "does not go through this stage, is in it already, or failed before it" };
+    finish(world, "rerun", serde_json::to_value(filter)?, &answers, &words, how, filter.ids.is_some()).await
+}
+
+struct Words {
+    done: &'static str,
+    wrong: &'static str,
+}
+
+/// Prints what came of it, and records it. Fails when something that was named could not be done.
+async fn finish(
+    world: &World,
+    action: &str,
+    filter: serde_json::Value,
+    answers: &BTreeMap<String, Answer>,
+    words: &Words,
+    how: How,
+    named: bool,
+) -> Result<ExitCode> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        id: &'a str,
+        ok: bool,
+        answer: &'static str,
+    }
+    let mut tally = Tally::default();
     let lines: Vec<Line> = answers
         .iter()
         .map(|(id, answer)| {
+            tally.add(*answer);
             let (ok, answer) = match answer {
-                Answer::Done => (true, done),
+                Answer::Done => (true, words.done),
                 Answer::Told => (true, "told to stop"),
-                Answer::WrongState => (false, wrong),
-                Answer::Unknown => (false, "there is no such job"),
+                Answer::WrongState => (false, words.wrong),
+                Answer::Unknown => (false, "there is no such thing"),
             };
-            Line { id: *id, ok, answer: answer.into() }
+            Line { id, ok, answer }
         })
         .collect();
-    if json {
+    let changed = tally.done + tally.told;
+    if !how.dry_run && changed > 0 {
+        let deed = Deed::JobsChanged { action: action.into(), filter, changed };
+        audit::record(&mut *world.env.db.acquire().await?, &deed, &operator(), None).await?;
+    }
+    if how.json {
         print::json(&lines)?;
     } else {
-        for line in &lines {
-            println!("{}  {}", line.id, line.answer);
+        if named {
+            lines.iter().for_each(|line| println!("{}  {}", line.id, line.answer));
         }
+        let would = if how.dry_run { "would be " } else { "" };
+        let told = if tally.told > 0 { format!(", {} {would}told to stop", tally.told) } else { String::new() };
+        println!("{} matched: {} {would}{}{told}, {} skipped", tally.matched, tally.done, words.done, tally.skipped + tally.unknown);
     }
-    Ok(if lines.iter().all(|line| line.ok) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let failed = named && lines.iter().any(|line| !line.ok);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

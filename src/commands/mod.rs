@@ -7,6 +7,7 @@ mod gc;
 mod ingest;
 mod jobs;
 mod print;
+mod stages;
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -93,6 +94,8 @@ async fn dispatch(mut config: Config, command: Command) -> Result<ExitCode> {
         }
         Command::Extract(args) => return ::ingest::cli::run(&config, &args).await,
         Command::Jobs(command) => return with_world(config, async |world| jobs::run(world, command).await).await,
+        Command::Stages(command) => return with_world(config, async |world| stages::run(world, command).await).await,
+        Command::Workers { json } => return with_world(config, async |world| stages::workers(world, json).await).await,
         Command::Index(command) => return with_world(config, async |world| index(world, command).await).await,
         Command::User(User::Create { email, name, role }) => {
             let password = password()?;
@@ -167,6 +170,13 @@ pub async fn principal(world: &World, email: &str) -> Result<Principal> {
         .await?
         .with_context(|| format!("no account has the address {email}"))?;
     Ok(Principal { account_id: row.id.into(), role: row.role })
+}
+
+/// Who acts at the command line, as others will read it.
+pub fn operator() -> String {
+    let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    // SAFETY: getuid has no preconditions and cannot fail.
+    user.map_or_else(|| format!("command line (user id {})", unsafe { libc::getuid() }), |user| format!("command line ({user})"))
 }
 
 fn password() -> Result<String> {

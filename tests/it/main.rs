@@ -10,6 +10,7 @@ mod doctor;
 mod faults;
 mod metrics;
 mod openapi;
+mod operate;
 mod operations;
 mod program;
 mod spine;

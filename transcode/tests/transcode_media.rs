@@ -94,6 +94,37 @@ async fn a_refused_file_fails_its_asset_with_the_childs_code_and_leaves_no_row()
 }
 
 #[tokio::test]
+async fn what_is_published_keeps_its_package_until_a_new_one_is_stored() {
+    let test = TestEnv::new().await;
+    let asset_id = asset(&test).await;
+    let mut conn = test.env.db.acquire().await.unwrap();
+    for sql in [
+        "update assets set state = 'published', kind = 'video', published_at = now() where id = $1",
+        "insert into streams (asset_id, prefix, duration_ms, manifest, made_by) values ($1, 'assets/old', 1, '{}', 1)",
+    ] {
+        sqlx::query(sql).bind(asset_id.0).execute(&mut *conn).await.unwrap();
+    }
+    let seen = async || -> (String, String) {
+        let select = "select a.state, s.prefix from assets a join streams s on s.asset_id = a.id where a.id = $1";
+        sqlx::query_as(select).bind(asset_id.0).fetch_one(&test.env.db).await.unwrap()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let refusal = r#"echo '{"failure":{"class":"poison","code":"too_long","reason":"this is too long","detail":null}}'"#;
+    run(&with_program(&test.env, dir.path(), refusal), asset_id).await;
+    assert_eq!(seen().await, ("published".into(), "assets/old".into()), "a failed attempt takes nothing away");
+
+    let made = dir.path().join("made");
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny.mp4");
+    let manifest = transcode::transcode(&tiny, &made, &Options::default(), &mut |_| {}).unwrap();
+    fs::write(dir.path().join("answer"), serde_json::json!({ "result": manifest }).to_string() + "\n").unwrap();
+    let script = format!("cp -r {} package && cat {}", made.display(), dir.path().join("answer").display());
+    run(&with_program(&test.env, dir.path(), &script), asset_id).await;
+    let (state, prefix) = seen().await;
+    assert_eq!(state, "published");
+    assert!(prefix.starts_with(&format!("assets/{asset_id}/")), "{prefix}");
+}
+
+#[tokio::test]
 async fn a_child_that_always_crashes_is_given_up_after_the_second_time() {
     let test = TestEnv::new().await;
     let asset_id = asset(&test).await;

@@ -34,11 +34,33 @@ export async function signedIn(url, { email, password }) {
   });
   assert.equal(answer.status, 200, `${email} cannot sign in: ${await answer.clone().text()}`);
   const { access_token: token } = await answer.json();
-  return async (path) => {
-    const got = await fetch(`${url}/api/v1${path}`, { headers: { authorization: `Bearer ${token}` } });
-    assert.equal(got.status, 200, `GET ${path}: ${await got.clone().text()}`);
-    return await got.json();
+  /** The answer's body. A body is sent as JSON, or as it is when it is bytes. */
+  return async (path, { method = 'GET', body } = {}) => {
+    const bytes = body instanceof Uint8Array;
+    const got = await fetch(`${url}/api/v1${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${token}`,
+        ...(body === undefined ? {} : { 'content-type': bytes ? 'application/octet-stream' : 'application/json' }),
+      },
+      body: bytes || body === undefined ? body : JSON.stringify(body),
+    });
+    const text = await got.text();
+    assert.ok(got.ok, `${method} ${path}: ${got.status} ${text}`);
+    return text === '' ? undefined : JSON.parse(text);
   };
+}
+
+/** A course of this instructor's own, with one upload that no program can read: its job is dead, with a reason. */
+export async function brokenUpload(api, url) {
+  const course = await api('/courses', { method: 'POST', body: { title: `Broken things ${Date.now()}`, summary: '' } });
+  const bytes = new TextEncoder().encode(`%PDF-1.7\n${Math.random()} is not what a PDF is made of\n`);
+  const asset = await api(`/courses/${course.id}/assets?file_name=broken.pdf&title=Broken`, { method: 'POST', body: bytes });
+  for (const started = Date.now(); Date.now() - started < 60_000; await new Promise((wake) => setTimeout(wake, 200))) {
+    const { state, failure } = await api(`/assets/${asset.id}`);
+    if (state === 'failed') return { course, asset, failure };
+  }
+  throw new Error(`the broken upload ${asset.id} did not fail on ${url}`);
 }
 
 function account(variable) {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { day, duration, fileSize, noticeWords, parseTimecode, plural, stageOrder, stageWord, timecode, took } from './words';
+import { age, day, duration, fileSize, noticeWords, parseTimecode, plural, stageOrder, stageWord, timecode, took, waitingWords } from './words';
 
 test.each([
   [0, '0:00'],
@@ -27,6 +27,14 @@ test.each([
   [3_600_000, '1 h'],
   [3_900_000, '1 h 5 min'],
 ])('%d ms last %s', (ms, text) => expect(duration(ms)).toBe(text));
+
+test.each([
+  [0, 'not yet a second'],
+  [45, '45 s'],
+  [200, '3 min'],
+  [9000, '2 h'],
+  [400_000, '4 days'],
+])('what waits for %d seconds waits %s', (seconds, text) => expect(age(seconds)).toBe(text));
 
 test.each([
   [80, '80 ms'],
@@ -62,4 +70,15 @@ test('stages come in the order of the pipeline, unknown ones last', () => {
 test('a notice that is new to the pages is still shown', () => {
   expect(noticeWords('no_text_layer')).toMatch(/pictures of pages/);
   expect(noticeWords('new_code')).toContain('new_code');
+});
+
+test.each([
+  [{ reason: 'no_free_slot', ahead: 3 }, 'Waits for a free worker, after 3 others.'],
+  [{ reason: 'paused', ahead: 0, paused_by: 'Olga', note: 'new library' }, 'Paused by Olga: new library.'],
+  [{ reason: 'something_new', ahead: 0 }, ''],
+])('%o is said as %s', (wait, text) => expect(waitingWords(wait)).toBe(text));
+
+test('what runs says only when it may be ready', () => {
+  const wait = { reason: 'running', ahead: 0, ready_from: '2026-11-20T10:05:00', ready_to: '2026-11-20T10:20:00' };
+  expect(waitingWords(wait)).toBe('Ready between 10:05 and 10:20.');
 });

@@ -107,6 +107,74 @@ export const JOB_STATES: Record<string, string> = {
   parked: 'On hold',
 };
 
+/** How long something waits: "45 s", "3 min", "2 h", "4 days". */
+export function age(seconds: number): string {
+  if (seconds < 1) return 'not yet a second';
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} days`;
+}
+
+/** The lanes, by how long what is in them may wait. */
+export const LANES: Record<string, string> = { interactive: 'Urgent', default: 'Usual', backfill: 'Later' };
+
+/** Why a pool takes nothing more, after the name of the host. */
+export const CLOSED: Record<string, string> = {
+  concurrency: 'as many run as may',
+  memory: 'memory is used up',
+  cpus: 'the cores are used up',
+  paused: 'paused',
+  dependency: 'a service it needs does not answer',
+  stopping: 'stops',
+};
+
+/** What a class of failures means for who runs the server. */
+export const FAILURE_CLASSES: Record<string, string> = {
+  poison: 'This input cannot work; trying again helps only after a change of the program.',
+  transient: 'It failed again and again, and may work now.',
+  resource: 'It met a limit of memory or time, also with more of it.',
+  dependency: 'A service it needs was away for too long.',
+  lost: 'Its workers stopped without an answer, several times.',
+};
+
+/** Why an upload waits and when it may be ready, as far as the server says. */
+export interface Wait {
+  /** A code, such as `no_free_slot`. */
+  reason: string;
+  /** Jobs of the stage that go first. */
+  ahead: number;
+  ready_from?: string | null;
+  ready_to?: string | null;
+  paused_by?: string;
+  /** Why it was paused. */
+  note?: string;
+  /** When it is tried again. */
+  until?: string;
+}
+
+/** For the instructor: "Waits for a free worker, after 3 others. Ready between 10:05 and 10:20." */
+export function waitingWords(wait: Wait): string {
+  const after = wait.ahead > 0 ? `, after ${plural(wait.ahead, 'other')}` : '';
+  const why = WAITS[wait.reason]?.(wait, after) ?? '';
+  const ready =
+    wait.ready_from != null && wait.ready_to != null ? `Ready between ${hour(wait.ready_from)} and ${hour(wait.ready_to)}.` : '';
+  return [why, ready].filter((part) => part !== '').join(' ');
+}
+
+const WAITS: Record<string, (wait: Wait, after: string) => string> = {
+  no_free_slot: (_, after) => `Waits for a free worker${after}.`,
+  fair_share: (_, after) => `Waits its turn${after}: uploads of others go first now.`,
+  paused: ({ paused_by, note }) => `Paused by ${paused_by ?? 'an operator'}${note ? `: ${note}` : ''}.`,
+  back_off: ({ until }) => (until === undefined ? 'Is tried again soon.' : `Is tried again at ${hour(until)}.`),
+  dependency_down: () => 'Waits for a service that does not answer; it goes on by itself.',
+  no_worker: () => 'Waits, since no worker for this step runs now.',
+};
+
+function hour(time: string): string {
+  return new Date(time).toLocaleTimeString('en-GB', { timeStyle: 'short' });
+}
+
 /** What an instructor should know about a published asset; the code itself when it is a new one. */
 export function noticeWords(code: string): string {
   return NOTICES[code] ?? `The server left a note: ${code}.`;

@@ -1,15 +1,19 @@
-//! What operators may do to jobs: cancel, retry, move to another lane; one by one, or all that a filter matches.
+//! What operators may do to jobs: cancel, retry, move to another lane; one by one, or many at once. Which ones a filter
+//! means, `view` says; making something anew from a stage is `rerun`.
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 
-use super::{Lane, Stage};
+use super::Lane;
+use super::view::State;
 use crate::events::{self, Cause};
-use crate::id::{AccountId, AssetId, CourseId, JobId};
+use crate::id::{AssetId, JobId};
 use crate::index_marks;
 use crate::pipeline::{Event, UpdateIndex};
 
-/// What came of a request to cancel or retry.
+/// What came of a request about one job or asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     Done,
@@ -87,8 +91,15 @@ async fn mark_cancelled(conn: &mut PgConnection, id: JobId, asset_id: Option<Ass
 /// Queues a dead or cancelled job again from the start of its count; a failed asset is in processing again.
 pub async fn retry(db: &PgPool, id: JobId) -> Result<Answer> {
     let mut tx = db.begin().await.context("begin to retry")?;
+    let answer = retry_in(&mut tx, id, None).await?;
+    tx.commit().await.context("commit a retry")?;
+    Ok(answer)
+}
+
+/// As [`retry`], in the caller's transaction and, if one is given, in another lane.
+pub(super) async fn retry_in(conn: &mut PgConnection, id: JobId, lane: Option<Lane>) -> Result<Answer> {
     let row = sqlx::query!("select state, stage, asset_id, dedupe_key from jobs where id = $1 for update", id.0)
-        .fetch_optional(&mut *tx)
+        .fetch_optional(&mut *conn)
         .await
         .context("look up the job to retry")?;
     let Some(row) = row else { return Ok(Answer::Unknown) };
@@ -96,37 +107,42 @@ pub async fn retry(db: &PgPool, id: JobId) -> Result<Answer> {
         return Ok(Answer::WrongState);
     }
     if let Some(asset_id) = row.asset_id {
-        sqlx::query!(
-            "update assets set state = 'processing', failure_code = null, failure_reason = null, failure_stage = null, failure_attempt = null
-              where id = $1 and state = 'failed'",
-            asset_id,
-        )
-        .execute(&mut *tx)
-        .await
-        .context("take the asset up again")?;
-        index_marks::mark(&mut tx, asset_id.into()).await?;
-        super::enqueue(&mut tx, UpdateIndex {}, &Cause::default()).await?;
+        take_up(conn, asset_id.into()).await?;
     }
     let twin =
         sqlx::query_scalar!("select 1 as \"one!\" from jobs where dedupe_key = $1 and state in ('queued', 'parked')", row.dedupe_key)
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut *conn)
             .await
             .context("look for the same work")?;
     if twin.is_none() {
         sqlx::query!(
             "with again as (
                update jobs set state = 'queued', failures = 0, run_at = now(), ended_at = null, limits_factor = 1,
-                      turn = job_turn(stage, lane, owner_id)
+                      lane = coalesce($2, lane), turn = job_turn(stage, coalesce($2, lane), owner_id)
                 where id = $1 returning stage, id)
              select pg_notify('learnhub_jobs', stage || ' ' || id) from again",
             id.0,
+            lane.map(|lane| lane.as_str()),
         )
-        .fetch_all(&mut *tx)
+        .fetch_all(conn)
         .await
         .context("queue the job again")?;
     }
-    tx.commit().await.context("commit a retry")?;
     Ok(Answer::Done)
+}
+
+/// A failed asset is in processing again, and the index is told; one that did not fail stays as it is.
+pub(super) async fn take_up(conn: &mut PgConnection, asset_id: AssetId) -> Result<()> {
+    sqlx::query!(
+        "update assets set state = 'processing', failure_code = null, failure_reason = null, failure_stage = null, failure_attempt = null
+          where id = $1 and state = 'failed'",
+        asset_id.0,
+    )
+    .execute(&mut *conn)
+    .await
+    .context("take the asset up again")?;
+    index_marks::mark(conn, asset_id).await?;
+    super::enqueue(conn, UpdateIndex {}, &Cause::default()).await
 }
 
 /// Moves a waiting job to another lane, or to the front of its own: there its turn comes before everybody's.
@@ -152,46 +168,90 @@ pub async fn prioritise(db: &PgPool, id: JobId, lane: Option<Lane>, front: bool)
     Ok(if moved.is_empty() { Answer::WrongState } else { Answer::Done })
 }
 
-/// Which jobs are meant. What is not set matches everything.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Filter {
-    pub ids: Option<Vec<JobId>>,
-    pub state: Option<String>,
-    pub stage: Option<Stage>,
-    pub lane: Option<Lane>,
-    pub kind: Option<String>,
-    pub asset_id: Option<AssetId>,
-    pub course_id: Option<CourseId>,
-    pub owner_id: Option<AccountId>,
-    pub failure_class: Option<String>,
-    pub failure_code: Option<String>,
+/// What can be done to many jobs at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Cancel,
+    Retry,
+    /// To this lane, or to the front of it, or to the front of their own.
+    Prioritise {
+        lane: Option<Lane>,
+        front: bool,
+    },
 }
 
-/// The jobs that a filter matches, oldest first, at most `limit`.
-pub async fn matching(conn: &mut PgConnection, filter: &Filter, limit: i64) -> Result<Vec<JobId>> {
-    let ids: Option<Vec<uuid::Uuid>> = filter.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect());
-    let found = sqlx::query_scalar!(
-        "select j.id from jobs j
-          where ($1::uuid[] is null or j.id = any($1)) and ($2::text is null or j.state = $2) and ($3::text is null or j.stage = $3)
-            and ($4::text is null or j.lane = $4) and ($5::text is null or j.kind = $5) and ($6::uuid is null or j.asset_id = $6)
-            and ($7::uuid is null or exists (select 1 from assets a where a.id = j.asset_id and a.course_id = $7))
-            and ($8::uuid is null or j.owner_id = $8)
-            and ($9::text is null or j.failure_class = $9) and ($10::text is null or j.failure_code = $10)
-          order by j.id limit $11",
-        ids.as_deref(),
-        filter.state,
-        filter.stage.map(|stage| stage.as_str()),
-        filter.lane.map(|lane| lane.as_str()),
-        filter.kind,
-        filter.asset_id.map(|id| id.0),
-        filter.course_id.map(|id| id.0),
-        filter.owner_id.map(|id| id.0),
-        filter.failure_class,
-        filter.failure_code,
-        limit,
-    )
-    .fetch_all(conn)
-    .await
-    .context("look up the jobs that are meant")?;
-    Ok(found.into_iter().map(JobId).collect())
+impl Action {
+    /// What it would come to for a job in this state.
+    pub fn would(self, state: State) -> Answer {
+        match (self, state) {
+            (Self::Cancel, State::Running) => Answer::Told,
+            (Self::Cancel | Self::Prioritise { .. }, State::Queued | State::Parked) => Answer::Done,
+            (Self::Retry, State::Dead | State::Cancelled) => Answer::Done,
+            _ => Answer::WrongState,
+        }
+    }
+}
+
+/// How many came to what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({"matched": 12, "done": 10, "told": 1, "skipped": 1, "unknown": 0}))]
+pub struct Tally {
+    pub matched: usize,
+    pub done: usize,
+    /// They run, and their workers were told to stop.
+    pub told: usize,
+    /// In a state in which it makes no sense.
+    pub skipped: usize,
+    /// Gone meanwhile.
+    pub unknown: usize,
+}
+
+impl Tally {
+    /// Counts one more.
+    pub fn add(&mut self, answer: Answer) {
+        self.matched += 1;
+        *match answer {
+            Answer::Done => &mut self.done,
+            Answer::Told => &mut self.told,
+            Answer::WrongState => &mut self.skipped,
+            Answer::Unknown => &mut self.unknown,
+        } += 1;
+    }
+}
+
+/// Does it to each of these jobs, given newest first as [`super::view::matching`] does, in the order that keeps theirs:
+/// what is queued again queues from the oldest, and what goes to the front goes there from the newest. Each job is a
+/// transaction of its own: when it breaks off, what was done stays done, and doing it again does the rest.
+///
+/// A dry run changes nothing and says what would come of it.
+pub async fn act(db: &PgPool, action: Action, mut jobs: Vec<(JobId, State)>, dry_run: bool) -> Result<Vec<(JobId, Answer)>> {
+    if !matches!(action, Action::Prioritise { front: true, .. }) {
+        jobs.reverse();
+    }
+    let mut answers = Vec::with_capacity(jobs.len());
+    for (id, state) in jobs {
+        let answer = match action {
+            _ if dry_run => action.would(state),
+            Action::Cancel => cancel(db, id).await?,
+            Action::Retry => retry(db, id).await?,
+            Action::Prioritise { lane, front } => prioritise(db, id, lane, front).await?,
+        };
+        answers.push((id, answer));
+    }
+    Ok(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_tells_what_makes_sense_in_each_state() {
+        let front = Action::Prioritise { lane: None, front: true };
+        let told = |action: Action| State::ALL.map(|state| action.would(state));
+        use Answer::{Done, Told, WrongState as No};
+        assert_eq!(told(Action::Cancel), [Done, Done, Told, No, No, No]);
+        assert_eq!(told(front), [Done, Done, No, No, No, No]);
+        assert_eq!(told(Action::Retry), [No, No, No, No, Done, Done]);
+    }
 }

@@ -4,18 +4,22 @@
 //! attempt, and the attempt's number fences every later write of its holder: who has lost the lease changes nothing.
 //! What follows what is not decided here but in [`crate::pipeline`].
 //!
-//! `ledger` is the SQL of a job's life, `rescue` takes jobs from the dead, `control` is what operators may do,
-//! `dispatch` decides when a stage takes how many, by `pools` (what is set) and `admission` (what fits).
+//! `ledger` is the SQL of a job's life, `rescue` takes jobs from the dead, `view` and `overview` are what people see of
+//! it, `control` and `rerun` what operators may do, which `audit` records; `dispatch` decides when a stage takes how many, by `pools` (what is set) and `admission` (what fits).
 
 mod admission;
+pub mod audit;
 pub mod control;
 mod ctx;
 mod dispatch;
 mod failure;
 pub mod ledger;
+pub mod overview;
 pub mod pools;
+pub mod rerun;
 pub mod rescue;
 mod runner;
+pub mod view;
 pub mod workers;
 
 use std::fmt;

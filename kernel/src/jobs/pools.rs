@@ -90,9 +90,14 @@ impl Pools {
         *self.base.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
+    /// The configuration that settings go on top of.
+    pub fn base(&self) -> Arc<Config> {
+        self.base.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Reads what operators set and paused.
     pub async fn refresh(&self, db: &PgPool) -> Result<()> {
-        let base = self.base.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let base = self.base();
         let mut fitting: Vec<(String, serde_json::Value)> = Vec::new();
         // Those of every host first, so that the host's own lie on top.
         for setting in settings(db).await?.into_iter().filter(|s| s.host.as_ref().is_none_or(|host| *host == self.host)) {
@@ -144,6 +149,18 @@ pub async fn set(db: &PgPool, key: &str, host: Option<&str>, value: &serde_json:
     .await
     .with_context(|| format!("set {key}"))?;
     Ok(())
+}
+
+/// A JSON value as [`Config::setting`] reads it; none for what no setting is.
+pub fn as_text(value: &serde_json::Value) -> Option<String> {
+    use serde_json::Value;
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Array(items) => items.iter().map(Value::as_str).collect::<Option<Vec<_>>>().map(|words| words.join(",")),
+        Value::Null | Value::Object(_) => None,
+    }
 }
 
 /// Takes a setting back; false when there was none.

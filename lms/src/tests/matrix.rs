@@ -23,6 +23,13 @@ fn row(operation: &'static str, id: impl ToString, body: Value, expected: Expect
     Row { operation, path, body, expected }
 }
 
+/// As [`row`], for a path with names in it.
+fn at(operation: &'static str, path: &str, body: Value, expected: Expected) -> Row {
+    Row { operation, path: path.to_owned(), body, expected }
+}
+
+/// For those who run the server.
+const ADMINS: Expected = [401, 403, 403, 403, 403, 200];
 const HIDDEN: Expected = [401, 404, 404, 404, 404, 404];
 /// Seen by those in the course.
 const SEEN: Expected = [401, 404, 200, 404, 200, 200];
@@ -97,6 +104,28 @@ async fn everybody_gets_what_is_theirs_and_nothing_else() {
         row("GET /jobs/{id}", JobId::new(), none.clone(), [401, 403, 403, 404, 404, 404]),
         row("POST /jobs/{id}/retry", other_dead, none.clone(), [401, 403, 403, 404, 202, 409]),
         row("POST /jobs/{id}/cancel", waiting, none.clone(), [401, 403, 403, 404, 202, 409]),
+        row("GET /jobs/dead", "", none.clone(), [401, 403, 403, 200, 200, 200]),
+        row("POST /jobs/actions", "", json!({"action": "cancel", "filter": {"lane": "backfill"}}), [401, 403, 403, 200, 200, 200]),
+        row("POST /jobs/actions", "", json!({"action": "prioritise", "filter": {"lane": "backfill"}, "front": true}), ADMINS),
+        row("POST /jobs/actions", "", json!({"action": "retry"}), [401, 403, 403, 422, 422, 422]),
+        row("POST /jobs/actions", "", json!({"action": "retry", "filter": {}}), [401, 403, 403, 422, 422, 422]),
+        // Stages and hosts: for admins.
+        row("GET /backlogs", "", none.clone(), ADMINS),
+        row("GET /stages", "", none.clone(), ADMINS),
+        row("GET /workers", "", none.clone(), ADMINS),
+        at("GET /settings/{key}", "/settings/stages.embed.concurrency", none.clone(), ADMINS),
+        at("GET /settings/{key}", "/settings/data.dir", none.clone(), [401, 403, 403, 403, 403, 404]),
+        at("PUT /settings/{key}", "/settings/stages.embed.concurrency", json!({"value": 3}), ADMINS),
+        at("PUT /settings/{key}", "/settings/stages.embed.concurency", json!({"value": 3}), [401, 403, 403, 403, 403, 404]),
+        at("PUT /settings/{key}", "/settings/stages.embed.concurrency", json!({"value": "many"}), [401, 403, 403, 403, 403, 422]),
+        at("DELETE /settings/{key}", "/settings/stages.embed.concurrency", none.clone(), [401, 403, 403, 403, 403, 204]),
+        at("DELETE /settings/{key}", "/settings/stages.embed.concurrency", none.clone(), [401, 403, 403, 403, 403, 404]),
+        at("PUT /stages/{stage}/pause", "/stages/embed/pause", json!({"reason": "x"}), ADMINS),
+        at("PUT /stages/{stage}/pause", "/stages/embet/pause", json!({"reason": "x"}), [401, 403, 403, 403, 403, 404]),
+        at("DELETE /stages/{stage}/pause", "/stages/embed/pause", none.clone(), [401, 403, 403, 403, 403, 204]),
+        at("DELETE /stages/{stage}/pause", "/stages/embed/pause", none.clone(), [401, 403, 403, 403, 403, 404]),
+        at("PUT /hosts/{host}/drain", "/hosts/h1/drain", json!({}), ADMINS),
+        at("DELETE /hosts/{host}/drain", "/hosts/h1/drain", none.clone(), [401, 403, 403, 403, 403, 204]),
         row("GET /events", "", none.clone(), [401, 403, 403, 200, 200, 200]),
         // Last, since these open doors.
         row("POST /courses/{id}/enrollments", draft, none.clone(), [401, 404, 404, 404, 409, 409]),

@@ -3,6 +3,7 @@
 mod assets;
 mod learning;
 mod matrix;
+mod operate;
 mod sessions;
 
 use axum::Router;

@@ -10,7 +10,7 @@ const BASE = '/api/v1';
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
 export interface Ask {
-  method?: 'GET' | 'POST' | 'PUT' | 'PATCH';
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   query?: Query;
   /** Sent as JSON, or as it is when it is a Blob. */
   body?: unknown;

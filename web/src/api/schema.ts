@@ -26,6 +26,64 @@ export interface components {
          */
         AccountId: string;
         /**
+         * @description What came of it, or would.
+         * @example {
+         *       "action": "retry",
+         *       "done": 12,
+         *       "dry_run": true,
+         *       "matched": 12,
+         *       "more": false,
+         *       "skipped": 0,
+         *       "told": 0,
+         *       "unknown": 0
+         *     }
+         */
+        ActionAnswer: {
+            action: components["schemas"]["ActionName"];
+            /** @description Done, or would be. */
+            done: number;
+            dry_run: boolean;
+            matched: number;
+            /** @description More are meant than one request does: ask again for the rest. */
+            more: boolean;
+            /** @description In a state in which it makes no sense. */
+            skipped: number;
+            /** @description They run, and their workers were told to stop. */
+            told: number;
+            /** @description Gone meanwhile. */
+            unknown: number;
+        };
+        /**
+         * @description What to do with many jobs.
+         * @enum {string}
+         */
+        ActionName: "cancel" | "retry" | "prioritise" | "rerun";
+        /**
+         * @example {
+         *       "action": "retry",
+         *       "dry_run": true,
+         *       "filter": {
+         *         "failure_code": "worker_lost",
+         *         "state": [
+         *           "dead"
+         *         ]
+         *       }
+         *     }
+         */
+        ActionRequest: {
+            action: components["schemas"]["ActionName"];
+            assets?: components["schemas"]["AssetFilter"] | null;
+            /** @description Change nothing, and say what would come of it. */
+            dry_run?: boolean;
+            filter?: components["schemas"]["JobFilter"] | null;
+            from?: components["schemas"]["Stage"] | null;
+            /** @description `prioritise`: in front of all that wait in the lane. */
+            front?: boolean;
+            /** @description Just these jobs, as far as the filter means them too. */
+            ids?: components["schemas"]["JobId"][] | null;
+            lane?: components["schemas"]["Lane"] | null;
+        };
+        /**
          * @description Something that was uploaded, and what became of it.
          * @example {
          *       "course_id": "0193a5f0-1111-7c10-9d7e-2f1f0c3d9a10",
@@ -93,6 +151,15 @@ export interface components {
             reason: string;
             /** @example extract */
             stage: string;
+        };
+        /** @description Which assets are meant. What is not set matches everything. */
+        AssetFilter: {
+            asset_id?: components["schemas"]["AssetId"] | null;
+            course_id?: components["schemas"]["CourseId"] | null;
+            kind?: components["schemas"]["Kind"] | null;
+            owner_id?: components["schemas"]["AccountId"] | null;
+            /** @description `processing`, `published` or `failed`. */
+            state?: string | null;
         };
         /**
          * Format: uuid
@@ -184,6 +251,11 @@ export interface components {
             text: string;
         };
         /**
+         * @description Why a pool takes no more jobs.
+         * @enum {string}
+         */
+        Closed: "concurrency" | "memory" | "cpus" | "paused" | "dependency" | "stopping";
+        /**
          * @example {
          *       "certificate_id": "0193a5f9-7a3f-7d55-9e21-5b1f0c3d9a10",
          *       "course_progress": {
@@ -254,6 +326,32 @@ export interface components {
         Credentials: {
             email?: string;
             password?: string;
+        };
+        /**
+         * @description Dead jobs that died of the same cause.
+         * @example {
+         *       "class": "poison",
+         *       "code": "pdf_encrypted",
+         *       "count": 12,
+         *       "example": "0193a5f2-7777-7c10-9d7e-2f1f0c3d9a10",
+         *       "last_at": "2026-11-20T09:30:02Z",
+         *       "reason": "this PDF is protected by a password; remove it and upload the file again",
+         *       "stage": "extract"
+         *     }
+         */
+        DeadGroup: {
+            /** @description `poison`, `transient`, `resource`, `dependency` or `lost`. */
+            class?: string | null;
+            code: string;
+            /** Format: int64 */
+            count: number;
+            /** @description The last one. */
+            example: components["schemas"]["JobId"];
+            /** Format: date-time */
+            last_at?: string | null;
+            /** @description The sentence of the last one. */
+            reason: string;
+            stage: string;
         };
         /**
          * @example {
@@ -375,8 +473,21 @@ export interface components {
              */
             url: string;
         };
+        /** @description A host, the processes that work on it, and whether it drains. */
+        HostView: {
+            drain?: components["schemas"]["Pause"] | null;
+            /** @example encoder-1 */
+            host: string;
+            /**
+             * Format: int64
+             * @description Jobs that run there, by the ledger.
+             */
+            running: number;
+            /** @description Empty when none has reported within half a minute. */
+            workers: components["schemas"]["Worker"][];
+        };
         /**
-         * @description A row of the ledger.
+         * @description A row of the ledger, with what belongs to it.
          * @example {
          *       "asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
          *       "asset_title": "Handout",
@@ -390,19 +501,30 @@ export interface components {
          *         "reason": "this PDF is protected by a password"
          *       },
          *       "failures": 1,
+         *       "file_name": "handout.pdf",
+         *       "host": "host",
          *       "id": "0193a5f2-7777-7c10-9d7e-2f1f0c3d9a10",
+         *       "input_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
          *       "kind": "ExtractDocument",
+         *       "lane": "default",
+         *       "limits_factor": 1,
          *       "max_failures": 8,
+         *       "owner_id": "0193a5f0-0001-7c10-9d7e-2f1f0c3d9a10",
+         *       "owner_name": "Ada Lovelace",
          *       "progress": {
          *         "done": 0,
          *         "total": 0
          *       },
          *       "queued_ms": 1000,
+         *       "request_id": "0193a5f26a3e7c109d7e2f1f0c3d9a10",
+         *       "run_at": "2026-11-20T09:30:00Z",
          *       "run_ms": 1000,
          *       "stage": "extract",
          *       "started_at": "2026-11-20T09:30:01Z",
          *       "state": "dead",
-         *       "worker": "host:4711"
+         *       "used_cpu_seconds": 0.4,
+         *       "used_memory_bytes": 73400320,
+         *       "worker": "host:4026531836:4711"
          *     }
          */
         Job: {
@@ -420,36 +542,85 @@ export interface components {
             failure?: components["schemas"]["JobFailure"] | null;
             /** Format: int32 */
             failures: number;
+            file_name?: string | null;
+            /** @description That process's host. */
+            host?: string | null;
             id: components["schemas"]["JobId"];
+            /** @description Of the bytes it works on, in hex. */
+            input_sha256?: string | null;
             /** @example TranscodeMedia */
             kind: string;
+            lane: components["schemas"]["Lane"];
+            /**
+             * Format: float
+             * @description How many times the usual memory and time the next attempt gets.
+             */
+            limits_factor: number;
             /** Format: int32 */
             max_failures: number;
+            owner_id?: components["schemas"]["AccountId"] | null;
+            owner_name?: string | null;
             progress: components["schemas"]["JobProgress"];
             /**
              * Format: int64
              * @description From when it was made to when its last attempt began, or until now.
              */
             queued_ms: number;
+            /** @description Of the request or command that caused it. */
+            request_id?: string | null;
+            /**
+             * Format: date-time
+             * @description A parked job waits until then.
+             */
+            run_at: string;
             /**
              * Format: int64
              * @description Of the last attempt, so far.
              */
             run_ms?: number | null;
             stage: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description Of the last attempt.
+             */
             started_at?: string | null;
-            /** @description `queued`, `running`, `done`, `dead`, `cancelled` or `parked`. */
-            state: string;
+            state: components["schemas"]["JobState"];
+            /**
+             * Format: float
+             * @description Of the last attempt's children.
+             */
+            used_cpu_seconds?: number | null;
+            /**
+             * Format: int64
+             * @description Peak of the last attempt's children.
+             */
+            used_memory_bytes?: number | null;
+            /** @description The process that holds it, or held it last. */
             worker?: string | null;
         };
         JobFailure: {
             /** @description `poison`, `transient`, `resource`, `dependency` or `lost`. */
             class?: string | null;
             code: string;
-            /** @description For admins. */
+            /** @description For admins, since it may name files of the machine: the chain of errors, and how the child's stderr ended. */
             detail?: string | null;
             reason: string;
+        };
+        /** @description Which jobs are meant. What is not set matches everything. */
+        JobFilter: {
+            asset_id?: components["schemas"]["AssetId"] | null;
+            course_id?: components["schemas"]["CourseId"] | null;
+            /** @description `poison`, `transient`, `resource`, `dependency` or `lost`. */
+            failure_class?: string | null;
+            /** @example pdf_encrypted */
+            failure_code?: string | null;
+            /** @example TranscodeMedia */
+            kind?: string | null;
+            lane?: components["schemas"]["Lane"] | null;
+            owner_id?: components["schemas"]["AccountId"] | null;
+            stage?: components["schemas"]["Stage"] | null;
+            /** @description Any of these. */
+            state?: components["schemas"]["JobState"][];
         };
         /**
          * Format: uuid
@@ -464,10 +635,30 @@ export interface components {
             total: number;
         };
         /**
+         * @description Where a job is in its life.
+         * @enum {string}
+         */
+        JobState: "queued" | "parked" | "running" | "done" | "dead" | "cancelled";
+        /**
          * @description The kind of an asset, decided from its bytes.
          * @enum {string}
          */
         Kind: "video" | "audio" | "document" | "captions";
+        /**
+         * @description Who waits for a job. Lanes go in this order; one in eight claims looks from the other end at what has waited long.
+         *
+         *     SQL relies on it that the words sort the other way round: `interactive` is the greatest.
+         * @enum {string}
+         */
+        Lane: "interactive" | "default" | "backfill";
+        /** @description What waits in a lane of a stage. */
+        LaneDepth: {
+            lane: components["schemas"]["Lane"];
+            /** Format: int64 */
+            parked: number;
+            /** Format: int64 */
+            queued: number;
+        };
         /**
          * @description A lesson with what it shows, in order.
          * @example {
@@ -733,31 +924,85 @@ export interface components {
                 failure?: components["schemas"]["JobFailure"] | null;
                 /** Format: int32 */
                 failures: number;
+                file_name?: string | null;
+                /** @description That process's host. */
+                host?: string | null;
                 id: components["schemas"]["JobId"];
+                /** @description Of the bytes it works on, in hex. */
+                input_sha256?: string | null;
                 /** @example TranscodeMedia */
                 kind: string;
+                lane: components["schemas"]["Lane"];
+                /**
+                 * Format: float
+                 * @description How many times the usual memory and time the next attempt gets.
+                 */
+                limits_factor: number;
                 /** Format: int32 */
                 max_failures: number;
+                owner_id?: components["schemas"]["AccountId"] | null;
+                owner_name?: string | null;
                 progress: components["schemas"]["JobProgress"];
                 /**
                  * Format: int64
                  * @description From when it was made to when its last attempt began, or until now.
                  */
                 queued_ms: number;
+                /** @description Of the request or command that caused it. */
+                request_id?: string | null;
+                /**
+                 * Format: date-time
+                 * @description A parked job waits until then.
+                 */
+                run_at: string;
                 /**
                  * Format: int64
                  * @description Of the last attempt, so far.
                  */
                 run_ms?: number | null;
                 stage: string;
-                /** Format: date-time */
+                /**
+                 * Format: date-time
+                 * @description Of the last attempt.
+                 */
                 started_at?: string | null;
-                /** @description `queued`, `running`, `done`, `dead`, `cancelled` or `parked`. */
-                state: string;
+                state: components["schemas"]["JobState"];
+                /**
+                 * Format: float
+                 * @description Of the last attempt's children.
+                 */
+                used_cpu_seconds?: number | null;
+                /**
+                 * Format: int64
+                 * @description Peak of the last attempt's children.
+                 */
+                used_memory_bytes?: number | null;
+                /** @description The process that holds it, or held it last. */
                 worker?: string | null;
             }[];
             /** @description Send it as `cursor` for the next page; null at the end. */
             next_cursor?: string | null;
+        };
+        /** @description Who paused a stage, where, and why. */
+        Pause: {
+            /** @description Null: on every host. */
+            host?: string | null;
+            /** Format: date-time */
+            paused_at: string;
+            /** @description A person's name, or `command line`. */
+            paused_by: string;
+            reason: string;
+            stage?: components["schemas"]["Stage"] | null;
+        };
+        /**
+         * @description Why something is paused.
+         * @example {
+         *       "reason": "the encoder is being replaced"
+         *     }
+         */
+        PauseReason: {
+            /** @description For whoever wonders why nothing happens; at most 500 characters. */
+            reason?: string;
         };
         /**
          * @description All addresses are relative to the origin, signed, and end after a while: ask again then.
@@ -783,6 +1028,20 @@ export interface components {
             hls_url: string;
             kind: components["schemas"]["Kind"];
             poster_url?: string | null;
+        };
+        /** @description One stage's pool in one process. */
+        PoolReport: {
+            closed?: components["schemas"]["Closed"] | null;
+            concurrency: number;
+            /** Format: double */
+            cpus: number;
+            /**
+             * Format: int64
+             * @description What one more job is expected to use.
+             */
+            memory_bytes: number;
+            running: number;
+            stage: components["schemas"]["Stage"];
         };
         /** @description The body of every error answer. */
         Problem: {
@@ -875,6 +1134,36 @@ export interface components {
              */
             expires_in: number;
         };
+        /** @description What an operator set over `workers.toml`. */
+        Setting: {
+            /** @description Null: on every host. */
+            host?: string | null;
+            /**
+             * @description As in `workers.toml`.
+             * @example stages.transcode.concurrency
+             */
+            key: string;
+            /** Format: date-time */
+            set_at: string;
+            set_by: string;
+            value: Record<string, never>;
+        };
+        /**
+         * @example {
+         *       "value": 4
+         *     }
+         */
+        SettingValue: {
+            /** @description A number, a text, or a list of words, as the key has it in `workers.toml`. */
+            value: Record<string, never>;
+        };
+        /** @description A key of `workers.toml` as it is set now. */
+        SettingView: {
+            /** @example stages.transcode.concurrency */
+            key: string;
+            /** @description What operators set over the file: for every host, or for one. Empty: the file's value holds. */
+            set: components["schemas"]["Setting"][];
+        };
         /** @description Assets about the same, nearest first. */
         SimilarAnswer: {
             items: components["schemas"]["Hit"][];
@@ -901,6 +1190,15 @@ export interface components {
          * @enum {string}
          */
         Stage: "ingest" | "transcode" | "extract" | "embed" | "index" | "publish" | "certify";
+        /** @description A stage on a host. */
+        StageHost: {
+            closed?: components["schemas"]["Closed"] | null;
+            /** @description Of all its processes together. */
+            concurrency: number;
+            host: string;
+            processes: number;
+            running: number;
+        };
         /**
          * @description One stage at a glance.
          * @example {
@@ -926,6 +1224,75 @@ export interface components {
             queued: number;
             /** Format: int64 */
             running: number;
+            stage: components["schemas"]["Stage"];
+        };
+        /**
+         * @description One stage at a glance.
+         * @example {
+         *       "cluster_concurrency": 0,
+         *       "concurrency": 1,
+         *       "dead": 0,
+         *       "hosts": [
+         *         {
+         *           "closed": "concurrency",
+         *           "concurrency": 1,
+         *           "host": "encoder-1",
+         *           "processes": 1,
+         *           "running": 1
+         *         }
+         *       ],
+         *       "lanes": [
+         *         {
+         *           "lane": "interactive",
+         *           "parked": 0,
+         *           "queued": 0
+         *         },
+         *         {
+         *           "lane": "default",
+         *           "parked": 1,
+         *           "queued": 3
+         *         },
+         *         {
+         *           "lane": "backfill",
+         *           "parked": 0,
+         *           "queued": 120
+         *         }
+         *       ],
+         *       "oldest_queued_seconds": 12,
+         *       "parked": 1,
+         *       "pauses": [],
+         *       "queued": 123,
+         *       "running": 1,
+         *       "settings": [],
+         *       "stage": "transcode"
+         *     }
+         */
+        StageView: {
+            /** @description In all processes together; 0: no limit. */
+            cluster_concurrency: number;
+            /** @description Jobs at the same time in one process, as set for every host. */
+            concurrency: number;
+            /** Format: int64 */
+            dead: number;
+            /** @description Where workers take its jobs now. */
+            hosts: components["schemas"]["StageHost"][];
+            /** @description In their order, also those in which nothing waits. */
+            lanes: components["schemas"]["LaneDepth"][];
+            /**
+             * Format: int64
+             * @description Age of the job that has been due longest; null when none waits.
+             */
+            oldest_queued_seconds?: number | null;
+            /** Format: int64 */
+            parked: number;
+            /** @description What keeps it, or a host of it, from taking new jobs. */
+            pauses: components["schemas"]["Pause"][];
+            /** Format: int64 */
+            queued: number;
+            /** Format: int64 */
+            running: number;
+            /** @description What operators set over `workers.toml` for this stage. */
+            settings: components["schemas"]["Setting"][];
             stage: components["schemas"]["Stage"];
         };
         /**
@@ -1004,6 +1371,24 @@ export interface components {
             /** @description Of the PDF, in hex. */
             sha256: string;
             valid: boolean;
+        };
+        /** @description A process that works, as last reported. */
+        Worker: {
+            host: string;
+            /**
+             * Format: int64
+             * @description What its jobs may use together.
+             */
+            memory_bytes: number;
+            /** @description Host, PID namespace and process. */
+            name: string;
+            pools: components["schemas"]["PoolReport"][];
+            /** Format: date-time */
+            seen_at: string;
+            /** Format: date-time */
+            started_at: string;
+            /** @description Of the program. */
+            version: string;
         };
     };
     responses: never;

@@ -38,4 +38,13 @@ export type Verification = Schema['Verification'];
 export type FileVerification = Schema['FileVerification'];
 
 export type Job = Schema['Job'];
+export type JobState = Schema['JobState'];
+export type Lane = Schema['Lane'];
+export type Stage = Schema['Stage'];
 export type StageSummary = Schema['StageSummary'];
+export type DeadGroup = Schema['DeadGroup'];
+export type ActionRequest = Schema['ActionRequest'];
+export type ActionAnswer = Schema['ActionAnswer'];
+export type StageView = Schema['StageView'];
+export type HostView = Schema['HostView'];
+export type Pause = Schema['Pause'];

@@ -3,7 +3,7 @@ import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { retryAsset } from '../api/assets';
 import { sentence } from '../api/problem';
 import type { Asset } from '../api/types';
-import { noticeWords, stageWord } from '../words';
+import { noticeWords, stageWord, type Wait, waitingWords } from '../words';
 import { Icon } from './icon';
 import { ProblemNotice } from './problem-notice';
 import { StageList } from './stage-list';
@@ -11,7 +11,18 @@ import { StageList } from './stage-list';
 export function AssetStatus({ asset }: { asset: Asset }) {
   if (asset.state === 'failed') return <Failure asset={asset} />;
   if (asset.state === 'published') return asset.notice ? <p className="notice">{noticeWords(asset.notice)}</p> : null;
-  return asset.stages?.length ? <StageList stages={asset.stages} /> : <p className="fine">Waiting for a worker …</p>;
+  const waiting = waitOf(asset);
+  return (
+    <>
+      {asset.stages?.length ? <StageList stages={asset.stages} /> : waiting === '' && <p className="fine">Waiting for a worker …</p>}
+      {waiting !== '' && <p className="fine waiting">{waiting}</p>}
+    </>
+  );
+}
+
+/** A server that makes no forecasts says nothing about it. */
+function waitOf(asset: Asset & { waiting?: Wait | null }): string {
+  return asset.waiting == null ? '' : waitingWords(asset.waiting);
 }
 
 function Failure({ asset }: { asset: Asset }) {

@@ -1,15 +1,23 @@
-/** Jobs, newest first; a row opens to its failure and times. */
+/** Jobs, newest first; a row opens to its failure, its times, and what else can be done with it. */
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { Fragment, useState } from 'react';
+import { Fragment, type ReactNode, useState } from 'react';
 import { cancelJob, retryJob } from '../api/jobs';
 import { sentence } from '../api/problem';
 import type { Job } from '../api/types';
-import { jobStateWord, moment, took } from '../words';
+import { fileSize, jobStateWord, LANES, moment, took } from '../words';
 import { Icon } from './icon';
+import { JobMoves } from './operate/job-moves';
 import { ProblemNotice } from './problem-notice';
 import { ProgressBar } from './progress-bar';
 
-export function JobTable({ jobs, onAsset }: { jobs: Job[]; onAsset: (assetId: string) => void }) {
+interface Props {
+  jobs: Job[];
+  /** Whoever looks may move jobs before those of others. */
+  admin: boolean;
+  onAsset(assetId: string): void;
+}
+
+export function JobTable({ jobs, admin, onAsset }: Props) {
   const [open, setOpen] = useState<string | null>(null);
   return (
     <table className="jobs">
@@ -30,7 +38,7 @@ export function JobTable({ jobs, onAsset }: { jobs: Job[]; onAsset: (assetId: st
         {jobs.map((job) => (
           <Fragment key={job.id}>
             <JobRow job={job} open={open === job.id} onToggle={() => setOpen(open === job.id ? null : job.id)} onAsset={onAsset} />
-            {open === job.id && <JobDetail job={job} />}
+            {open === job.id && <JobDetail job={job} admin={admin} />}
           </Fragment>
         ))}
       </tbody>
@@ -53,7 +61,11 @@ function JobRow({ job, open, onToggle, onAsset }: RowProps) {
         <button type="button" className="link" aria-expanded={open} onClick={onToggle}>
           {job.kind}
         </button>
-        <span className="fine"> {job.stage}</span>
+        <span className="fine">
+          {' '}
+          {job.stage}
+          {job.lane !== 'default' && ` · ${LANES[job.lane]?.toLowerCase()}`}
+        </span>
       </th>
       <td data-label="Upload">
         {job.asset_id ? (
@@ -67,6 +79,8 @@ function JobRow({ job, open, onToggle, onAsset }: RowProps) {
       <td data-label="State">
         <span className={`badge ${state}`}>{jobStateWord(state)}</span>
         {job.failure && <code className="fine"> {job.failure.code}</code>}
+        {job.state === 'running' && job.host != null && <span className="fine"> on {job.host}</span>}
+        {job.state === 'parked' && <span className="fine"> until {moment(job.run_at)}</span>}
         {state === 'running' && progress.total > 0 && <ProgressBar slim label={`Progress of ${job.kind}`} done={progress.done} total={progress.total} />}
       </td>
       <td data-label="Try" className="number">
@@ -85,7 +99,7 @@ function JobRow({ job, open, onToggle, onAsset }: RowProps) {
   );
 }
 
-function JobActions({ job }: { job: Job }) {
+export function JobActions({ job }: { job: Job }) {
   const queries = useQueryClient();
   const again = () => queries.invalidateQueries({ queryKey: ['jobs'] });
   const retrying = useMutation({ mutationFn: () => retryJob(job.id), onSettled: again });
@@ -108,7 +122,7 @@ function JobActions({ job }: { job: Job }) {
   );
 }
 
-function JobDetail({ job }: { job: Job }) {
+function JobDetail({ job, admin }: { job: Job; admin: boolean }) {
   const { failure } = job;
   return (
     <tr className="job-detail">
@@ -122,31 +136,35 @@ function JobDetail({ job }: { job: Job }) {
             {failure.detail && <pre tabIndex={0}>{failure.detail}</pre>}
           </>
         )}
+        <JobMoves job={job} admin={admin} />
         <dl className="facts">
-          <dt>Id</dt>
-          <dd className="hash">{job.id}</dd>
-          <dt>Created</dt>
-          <dd>{moment(job.created_at)}</dd>
-          {job.started_at && (
-            <>
-              <dt>Started</dt>
-              <dd>{moment(job.started_at)}</dd>
-            </>
-          )}
-          {job.ended_at && (
-            <>
-              <dt>Ended</dt>
-              <dd>{moment(job.ended_at)}</dd>
-            </>
-          )}
-          {job.worker && (
-            <>
-              <dt>Worker</dt>
-              <dd>{job.worker}</dd>
-            </>
-          )}
+          <Fact name="Id" value={<span className="hash">{job.id}</span>} />
+          <Fact name="Owner" value={job.owner_name} />
+          <Fact name="Input" value={job.input_sha256 && <span className="hash">{job.input_sha256}</span>} />
+          <Fact name="Created" value={moment(job.created_at)} />
+          <Fact name="Started" value={job.started_at && moment(job.started_at)} />
+          <Fact name="Ended" value={job.ended_at && moment(job.ended_at)} />
+          <Fact name="Host" value={job.host} />
+          <Fact name="Worker" value={job.worker} />
+          <Fact name="Used" value={used(job)} />
+          <Fact name="Limits" value={job.limits_factor > 1 && `${job.limits_factor} times the usual memory and time`} />
+          <Fact name="Request" value={job.request_id && <span className="hash">{job.request_id}</span>} />
         </dl>
       </td>
     </tr>
   );
+}
+
+function Fact({ name, value }: { name: string; value: ReactNode }) {
+  if (value == null || value === false || value === '') return null;
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </>
+  );
+}
+
+function used({ used_memory_bytes: memory, used_cpu_seconds: cpu }: Job): string {
+  return [memory != null && `${fileSize(memory)} of memory`, cpu != null && `${cpu.toFixed(1)} s of processor`].filter(Boolean).join(', ');
 }
