@@ -53,6 +53,7 @@ async fn embed(ctx: Ctx, job: EmbedChunks, embedder: Result<Arc<Embedder>, Unava
         .await
         .context("embed a page of chunks")??;
         vectors::store(&mut *db.acquire().await?, &rows).await?;
+        kernel::crash_point!("embed.page");
         made += rows.len() as u64;
         progress.report(made, total.max(made));
     }

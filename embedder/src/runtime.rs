@@ -20,7 +20,8 @@ pub struct Unavailable {
 }
 
 impl Unavailable {
-    pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
+    /// What is missing, and what to do about it.
+    pub fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { what: what.into(), fix: fix.into() }
     }
 }

@@ -65,6 +65,7 @@ async fn drain(env: &Env, exclusive: &mut Exclusive<'_>, cause: &Cause, report: 
         let held: Vec<Held> = changes.iter().map(|change| Held::of(change.mark.asset_id, change.entry.as_ref())).collect();
         marks::record(&mut tx, &held, cause).await?;
         tx.commit().await?;
+        kernel::crash_point!("index.forgotten");
         done += changes.len() as u64;
     }
 }

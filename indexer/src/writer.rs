@@ -116,7 +116,9 @@ impl Exclusive<'_> {
             for change in &changes {
                 put(&open.writer, &open.fields, change.mark.asset_id, change.entry.as_ref())?;
             }
+            kernel::crash_point!("index.written");
             open.writer.commit().context("commit the index")?;
+            kernel::crash_point!("index.committed");
             anyhow::Ok((open, changes))
         })
         .await

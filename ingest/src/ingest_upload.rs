@@ -29,6 +29,7 @@ pub async fn ingest_upload(ctx: Ctx, job: IngestUpload) -> Result<Done, Failure>
         return Err(Failure::poison(refusal.code(), "this was uploaded as captions, but it is neither WebVTT nor SRT"));
     }
 
+    kernel::crash_point!("ingest.looked");
     let mut done = ctx.finish().await?;
     sqlx::query!("update assets set kind = $2, media_type = $3 where id = $1", asset_id.0, kind.as_str(), found.media_type())
         .execute(done.conn())

@@ -2,6 +2,7 @@
 //! store, who may see what, and the manners of HTTP. It knows no media library, no model and no search index.
 
 pub mod access;
+pub mod chaos;
 pub mod child;
 pub mod config;
 pub mod db;

@@ -3,6 +3,7 @@
 mod arrows;
 mod bad_input;
 mod certificate;
+mod crash_points;
 mod doctor;
 mod faults;
 mod openapi;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, Executor, PgConnection, PgPool};
 
 pub use embedded::Postgres;
 
@@ -25,7 +25,12 @@ pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations")
 /// A pool of connections for this process.
 pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<PgPool> {
     let host = options.get_host().to_owned();
+    // A holder that was stopped, or whose host is gone, in the middle of its finishing transaction keeps its rows locked,
+    // and whoever wants to rescue its job would wait for them: the server ends such a session, also one that nobody hears.
+    let guards = "set idle_in_transaction_session_timeout = '20s'; set tcp_keepalives_idle = 10; \
+                  set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3; set tcp_user_timeout = '20s'";
     PgPoolOptions::new()
+        .after_connect(move |conn, _| Box::pin(async move { conn.execute(guards).await.map(drop) }))
         .max_connections(max_connections)
         .acquire_timeout(Duration::from_secs(5))
         .connect_with(options.application_name("learnhub"))

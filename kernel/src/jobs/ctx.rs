@@ -116,6 +116,7 @@ impl Ctx {
         limits: Limits,
         dir: &Path,
     ) -> Result<A, Failure> {
+        crate::crash_point!("child.before");
         let progress = self.progress();
         let report = move |done, total| progress.report(done, total);
         let answer = child::run(
@@ -128,15 +129,18 @@ impl Ctx {
             report,
         )
         .await?;
+        crate::crash_point!("child.after");
         Ok(serde_json::from_value(answer)?)
     }
 
     /// Begins the one transaction that ends this job. Fails as lost when another worker has taken over.
     pub async fn finish(&self) -> Result<Finishing, Failure> {
+        crate::crash_point!("finish.begin");
         let mut tx = self.env.db.begin().await?;
         if !ledger::finish(&mut tx, &self.job, self.used.read()).await? {
             return Err(Failure::lost());
         }
+        crate::crash_point!("finish.fenced");
         Ok(Finishing { tx, job: self.job.clone() })
     }
 
@@ -179,7 +183,9 @@ impl Finishing {
 
     /// Commits without an event.
     pub async fn commit_silent(self) -> Result<Done, Failure> {
+        crate::crash_point!("finish.before_commit");
         self.tx.commit().await?;
+        crate::crash_point!("finish.committed");
         Ok(Done(()))
     }
 }

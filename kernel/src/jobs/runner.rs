@@ -17,6 +17,7 @@ use super::ledger::{self, Aftermath, Ask, Pulse};
 use super::rescue::{self, worker_name};
 use super::workers::{self, Worker};
 use super::{Claimed, Ctx, Done, Failure, Job, Lane, Stage, Usage, control, dispatch};
+use crate::chaos::{self, Protection};
 use crate::env::Env;
 
 type Handler = Arc<dyn Fn(Ctx, serde_json::Value) -> BoxFuture<'static, Result<Done, Failure>> + Send + Sync>;
@@ -157,6 +158,7 @@ impl Runner {
     }
 
     async fn attempt(&self, job: Claimed, hurry: &CancellationToken) {
+        crate::crash_point!("handler.begin");
         let begun = Instant::now();
         let ctx = Ctx::new(self.env.clone(), job.clone());
         let (progress, used) = (ctx.progress(), ctx.used());
@@ -179,6 +181,7 @@ impl Runner {
             () = tokio::time::sleep(timeout) => Err(Failure::resource("timeout", "processing took longer than this server allows")),
             () = hurry.cancelled() => return log_error(ledger::release(&self.env.db, &job).await),
         };
+        crate::crash_point!("handler.end");
         let took_ms = begun.elapsed().as_millis() as u64;
         metrics::histogram!("learnhub_job_run_seconds", "stage" => job.stage.as_str()).record(begun.elapsed().as_secs_f64());
         let outcome_name = match outcome {
@@ -257,6 +260,9 @@ async fn sweep(runner: Runner, admission: Arc<Admission>, stop: CancellationToke
     let every = Duration::from_secs_f64(env.config.jobs.sweep_seconds);
     let started_at = env.clock.now();
     let mut stumbled = false;
+    if chaos::without(Protection::Sweep) {
+        return;
+    }
     for round in 0_u64.. {
         let swept: Result<Option<Duration>> = async {
             let rescued = rescue::rescue(&env.db, |stage| env.pools.get(stage).backoff()).await?;
