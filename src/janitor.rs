@@ -46,7 +46,8 @@ pub async fn run(env: Env, stop: CancellationToken) {
                 }
                 kernel::crash_point!("janitor.deleted");
             }
-            let files = sweep_scratch(&env.config.paths.scratch)?;
+            // Objects that were being written when their writer was killed lie beside the others, and no list shows them.
+            let files = sweep_scratch(&env.config.paths.scratch)? + sweep_scratch(&env.config.paths.objects.join(".incoming"))?;
             let tokens = sqlx::query!("delete from refresh_tokens where expires_at < now() - interval '1 day'")
                 .execute(&env.db)
                 .await?

@@ -77,9 +77,9 @@ impl Fleet {
             ("LEARNHUB_DATABASE_MAX_CONNECTIONS", "10".into()),
             ("LEARNHUB_DATA_DIR", data.display().to_string()),
             ("LEARNHUB_SECURITY_SECRET", "a secret of the chaos harness, long enough".into()),
-            ("LEARNHUB_JOBS_SWEEP_SECONDS", "0.5".into()),
+            ("LEARNHUB_JOBS_SWEEP_SECONDS", "1".into()),
             ("LEARNHUB_JOBS_JANITOR_SECONDS", "3".into()),
-            ("LEARNHUB_JOBS_DRAIN_SECONDS", "0.2".into()),
+            ("LEARNHUB_JOBS_DRAIN_SECONDS", "0".into()),
             ("LEARNHUB_CHAOS_GRACE_SECONDS", GRACE_SECONDS.to_string()),
             ("LEARNHUB_CHAOS_WITHOUT", control.into()),
         ]

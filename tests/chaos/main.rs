@@ -153,9 +153,15 @@ async fn run(plan: &Plan, root: &Path, tmpfs: bool) -> Result<bool> {
             )
         };
         let rounds = rounds(plan, &fleet, &score, &dice, &promises, rest_limit, tmpfs);
-        let both = async { tokio::try_join!(busy, rounds).map(|(_, verdict)| verdict) };
+        let busy = async {
+            match busy.await {
+                Ok(_) => std::future::pending().await,
+                Err(error) => error,
+            }
+        };
         tokio::select! {
-            verdict = both => verdict,
+            verdict = rounds => verdict,
+            error = busy => Err(error),
             () = looking => unreachable!("looking never ends"),
         }
     };

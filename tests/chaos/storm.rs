@@ -48,13 +48,13 @@ pub async fn storm(fleet: &Fleet, score: &Score, dice: &Dice, until: u64, contro
     let armed = async {
         while going() {
             arm(fleet, score, dice, control).await;
-            tokio::time::sleep(dice.pause(100, 500)).await;
+            tokio::time::sleep(dice.pause(20, 250)).await;
         }
         disarm(fleet);
     };
     let random = async {
         while going() {
-            tokio::time::sleep(dice.pause(150, 900)).await;
+            tokio::time::sleep(dice.pause(500, 1800)).await;
             strike(fleet, score, dice, tmpfs).await?;
         }
         anyhow::Ok(())
@@ -73,10 +73,10 @@ async fn arm(fleet: &Fleet, score: &Score, dice: &Dice, control: &str) {
     let hits = score.points.lock().expect("score").clone();
     labels.sort_by_cached_key(|label| (hits.get(label).copied().unwrap_or(0), dice.roll(1000)));
     labels.truncate(6);
-    let still = if control == "fencing" { 100 } else { 8 };
+    let still = if control == "fencing" { 100 } else { 4 };
     for label in &labels {
         let what = if dice.roll(100) < still { "stop" } else { "kill" };
-        let _ = std::fs::write(fleet.chaos.join("armed").join(label), format!("{what} {}", dice.roll(3)));
+        let _ = std::fs::write(fleet.chaos.join("armed").join(label), format!("{what} {}", dice.roll(2)));
     }
     let begun = Instant::now();
     let fired = loop {
@@ -134,15 +134,15 @@ async fn strike(fleet: &Fleet, score: &Score, dice: &Dice, tmpfs: bool) -> Resul
                 score.kill(if name.starts_with("worker") { "workers" } else { "API and search servers" });
             }
         }
-        70..150 => {
-            for pid in fleet.disposable() {
+        70..130 => {
+            if let Some(pid) = dice.pick(&fleet.disposable()).copied() {
                 // SAFETY: kill takes plain numbers; the process was just seen to be a child of a worker of ours.
                 if unsafe { libc::kill(pid, libc::SIGKILL) } == 0 {
                     score.kill("disposable children");
                 }
             }
         }
-        150..158 => {
+        130..140 => {
             if let Some(name) = dice.pick(&WORKERS)
                 && fleet.signal(name, libc::SIGSTOP)
             {
@@ -151,14 +151,14 @@ async fn strike(fleet: &Fleet, score: &Score, dice: &Dice, tmpfs: bool) -> Resul
                 fleet.signal(name, libc::SIGCONT);
             }
         }
-        158..172 => {
+        140..165 => {
             if let Some(name) = dice.pick(&WORKERS)
                 && fleet.signal(name, libc::SIGTERM)
             {
                 score.note("workers asked to stop");
             }
         }
-        172..180 => {
+        165..180 => {
             let ended: sqlx::Result<Vec<bool>> = sqlx::query_scalar(
                 "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'learnhub_app' and random() < 0.4",
             )
