@@ -132,6 +132,12 @@ impl Exclusive<'_> {
         *self.open = None;
     }
 
+    /// Closes the writer for another process of this machine, and lets it finish its merges first.
+    pub(crate) async fn hand_over(&mut self) -> Result<()> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        tokio::task::spawn_blocking(move || open.writer.wait_merging_threads()).await?.context("finish the merges of the index")
+    }
+
     /// Gives the right back. Without this it is given back by time.
     pub(crate) async fn release(self) -> Result<()> {
         let mut conn = self.env.db.acquire().await?;
