@@ -101,6 +101,51 @@ pub enum Command {
     Migrate,
     /// Print the API's description (OpenAPI 3.1).
     Openapi,
+    /// Add a snapshot of everything stored to a folder of backups.
+    #[command(after_help = "Example:\n  learnhub backup /backups/learnhub")]
+    Backup {
+        dir: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a snapshot in place of an empty installation.
+    #[command(after_help = "Example:\n  learnhub --data /srv/new restore /backups/learnhub --at 2026-11-21T14:00:00Z")]
+    Restore {
+        dir: PathBuf,
+        /// The newest snapshot not younger than this [default: the newest].
+        #[arg(long, value_name = "TIME", value_parser = crate::commands::backup::moment)]
+        at: Option<time::OffsetDateTime>,
+        /// Replace what is there.
+        #[arg(long)]
+        force: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove what nothing refers to, as the janitor does now and then.
+    Gc {
+        /// Only say what would be removed.
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Queue what lacks the present version of what a stage makes.
+    Backfill {
+        #[arg(long)]
+        stage: crate::commands::backfill::Derived,
+        /// Only say which assets.
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(long, default_value_t = i64::MAX, hide_default_value = true)]
+        limit: i64,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the completions of a shell.
+    #[command(after_help = "Example:\n  learnhub completions bash > /etc/bash_completion.d/learnhub")]
+    Completions { shell: clap_complete::Shell },
+    /// Write the manual pages into a folder.
+    Man { dir: PathBuf },
     /// A disposable process of the program itself.
     #[command(hide = true)]
     Child { name: String },

@@ -12,6 +12,7 @@ use kernel::chaos;
 use kernel::env::Env;
 use kernel::leases;
 use kernel::store::{Key, sources};
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -33,41 +34,55 @@ pub async fn run(env: Env, stop: CancellationToken) {
             _ = beats.tick() => {}
             () = stop.cancelled() => return,
         }
-        let swept: Result<()> = async {
-            let mut conn = env.db.acquire().await.context("reach the database")?;
-            let Some(lease) = leases::acquire(&mut conn, "janitor", &holder, LEASE).await? else { return Ok(()) };
-            drop(conn);
-            let objects = orphans(&env).await?;
-            kernel::crash_point!("janitor.listed");
-            for key in &objects {
-                match key.as_str().starts_with("sources/") {
-                    true => sources::sweep(&env.db, env.store.as_ref(), key).await?,
-                    false => env.store.delete(key).await?,
-                }
-                kernel::crash_point!("janitor.deleted");
+        let swept = async {
+            let swept = sweep(&env, &holder).await?;
+            if let Some(Swept { objects, uploads, scratch, vectors, tokens }) = swept.filter(|swept| *swept != Swept::default()) {
+                info!("swept {objects} orphaned objects, {uploads} interrupted uploads, {scratch} scratch files, {vectors} vectors, {tokens} expired refresh tokens");
             }
-            // Objects that were being written when their writer was killed lie beside the others, and no list shows them.
-            let files = sweep_scratch(&env.config.paths.scratch)? + sweep_scratch(&env.config.paths.objects.join(".incoming"))?;
-            let tokens = sqlx::query!("delete from refresh_tokens where expires_at < now() - interval '1 day'")
-                .execute(&env.db)
-                .await?
-                .rows_affected();
-            let mut conn = env.db.acquire().await.context("reach the database")?;
-            let vectors = match embedder::schema::present(&mut conn).await? {
-                true => embedder::vectors::sweep(&mut conn).await?,
-                false => 0,
-            };
-            if !objects.is_empty() || files > 0 || tokens > 0 || vectors > 0 {
-                let objects = objects.len();
-                info!("swept {objects} orphaned objects, {files} scratch files, {vectors} vectors, {tokens} expired refresh tokens");
-            }
-            leases::release(&mut conn, &lease).await
+            anyhow::Ok(())
         }
         .await;
         if let Err(error) = swept {
             warn!("the janitor stumbled and tries again: {error:#}");
         }
     }
+}
+
+/// How much a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    pub objects: usize,
+    pub uploads: usize,
+    pub scratch: usize,
+    pub vectors: u64,
+    pub tokens: u64,
+}
+
+/// Sweeps once, unless somebody else does so just now: then None.
+pub async fn sweep(env: &Env, holder: &str) -> Result<Option<Swept>> {
+    let mut conn = env.db.acquire().await.context("reach the database")?;
+    let Some(lease) = leases::acquire(&mut conn, "janitor", holder, LEASE).await? else { return Ok(None) };
+    drop(conn);
+    let objects = orphans(env).await?;
+    kernel::crash_point!("janitor.listed");
+    for key in &objects {
+        match key.as_str().starts_with("sources/") {
+            true => sources::sweep(&env.db, env.store.as_ref(), key).await?,
+            false => env.store.delete(key).await?,
+        }
+        kernel::crash_point!("janitor.deleted");
+    }
+    let uploads = env.store.abort_stale_uploads(chaos::grace(GRACE)).await?;
+    let scratch = sweep_scratch(&env.config.paths.scratch)?;
+    let tokens =
+        sqlx::query!("delete from refresh_tokens where expires_at < now() - interval '1 day'").execute(&env.db).await?.rows_affected();
+    let mut conn = env.db.acquire().await.context("reach the database")?;
+    let vectors = match embedder::schema::present(&mut conn).await? {
+        true => embedder::vectors::sweep(&mut conn).await?,
+        false => 0,
+    };
+    leases::release(&mut conn, &lease).await?;
+    Ok(Some(Swept { objects: objects.len(), uploads, scratch, vectors, tokens }))
 }
 
 /// Objects that no row refers to and no running attempt owns.

@@ -1,12 +1,16 @@
 //! `learnhub`: the one binary, and the only place that puts the rooms together.
 
+mod backup;
 mod child;
 mod cli;
 mod commands;
 mod doctor;
 mod janitor;
 mod log;
+mod metrics;
+mod notify;
 mod pages;
+mod reload;
 mod server;
 mod world;
 

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
 use kernel::config::Config;
-use kernel::db;
+use kernel::dependency::Dependency;
 use kernel::env::Env;
-use kernel::http::{ApiError, request_id};
+use kernel::http::{ApiError, report_blame, request_id};
 use kernel::jobs::{Runner, Stage};
 use kernel::store::serve as media;
 use kernel::telemetry;
 use search_api::Searcher;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
@@ -28,7 +29,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::world::{Claim, World};
-use crate::{janitor, pages};
+use crate::{janitor, metrics, notify, pages, reload};
 
 /// A part of the HTTP side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -55,51 +56,49 @@ pub async fn run(config: Config, plan: Plan) -> Result<()> {
     telemetry::collect_metrics();
     // Taken before anything is opened: an address that is in use should cost nothing.
     let listener = match &plan.serve {
-        Some((_, address)) => Some(
-            tokio::net::TcpListener::bind(address)
-                .await
-                .with_context(|| format!("listen on {address}: set http.listen or --listen to a free address"))?,
-        ),
-        None => None,
+        Some((_, address)) => Some(bind(address, "http.listen or --listen").await?),
+        None if config.metrics.listen.is_empty() => None,
+        None => Some(bind(&config.metrics.listen, "metrics.listen").await?),
     };
     let world = World::open(config, plan.claim).await?;
     let env = world.env.clone();
+    env.bell.clone().listen(env.db.clone()).await?;
     // The model takes time and memory: only who makes vectors or answers searches has it.
     let wants_model = plan.stages.contains(&Stage::Embed) || plan.serve.as_ref().is_some_and(|(parts, _)| parts.contains(&Part::Search));
     let embedder = match wants_model {
         true => open_embedder(&env, world.no_vectors.as_deref()).await,
-        false => Err(embedder::Unavailable::new("this process neither embeds nor searches", "start one with those roles")),
+        false => embedder::Handle::new(env.config.clone()),
     };
     let stop = CancellationToken::new();
     let mut tasks = tokio::task::JoinSet::new();
+    probe(&env, &embedder, &stop, &mut tasks);
 
     if !plan.stages.is_empty() {
         let runner = runner(env.clone(), embedder.clone()).only(&plan.stages);
-        world.bell.listen(env.db.clone());
+        for stage in runner.stages() {
+            telemetry::worker_slots(*stage, env.config.pool(*stage).concurrency);
+        }
         tasks.spawn(runner.run(stop.clone()));
         tasks.spawn(janitor::run(env.clone(), stop.clone()));
+        tasks.spawn(kernel::forecast::run(env.clone(), stop.clone()));
+        tasks.spawn(reload::run(env.clone(), stop.clone()));
     }
-    if let (Some(listener), Some((parts, _))) = (listener, &plan.serve) {
-        indexer::start(&env).await?;
+    if let Some(listener) = listener {
         let address = listener.local_addr().context("the address we listen on")?;
-        let app = app(&env, parts, Arc::new(Searcher::new(&env, embedder.ok())));
-        println!("listening on http://{address}");
-        let (asked, hurry) = (stop.clone(), Duration::from_secs(5));
-        tasks.spawn(async move {
-            let serving = axum::serve(listener, app).with_graceful_shutdown(asked.clone().cancelled_owned()).into_future();
-            // Streams of progress would go on for ever: after a while they are cut off.
-            let cut = async {
-                asked.cancelled().await;
-                tokio::time::sleep(hurry).await;
-            };
-            tokio::select! {
-                ended = serving => if let Err(error) = ended { warn!("serving ended: {error}") },
-                () = cut => {}
+        let app = match &plan.serve {
+            Some((parts, _)) => {
+                indexer::start(&env).await?;
+                app(&env, parts, Arc::new(Searcher::new(&env, embedder)))
             }
-        });
+            None => metrics::router().with_state(env.clone()),
+        };
+        println!("listening on http://{address}");
+        tasks.spawn(serve(listener, app, stop.clone()));
     }
+    notify::ready();
     signal().await?;
     info!("stopping: running jobs are finished or handed back");
+    notify::stopping();
     stop.cancel();
     while tasks.join_next().await.is_some() {}
     world.close().await;
@@ -107,21 +106,81 @@ pub async fn run(config: Config, plan: Plan) -> Result<()> {
     Ok(())
 }
 
-/// The model, or why there is none; the reason is logged once, here.
-pub async fn open_embedder(env: &Env, no_vectors: Option<&str>) -> Result<Arc<embedder::Embedder>, embedder::Unavailable> {
-    let config = env.config.clone();
-    let opened = tokio::task::spawn_blocking(move || embedder::Embedder::open(&config)).await;
-    let opened = opened.unwrap_or_else(|_| panic!("opening the model does not panic")).map(Arc::new);
-    if let Err(why) = &opened {
-        warn!("search is lexical only: {why}");
-    } else if let Some(why) = no_vectors {
-        warn!("search is lexical only: {why}");
+/// Takes the address; `key` is what to set when it is not free.
+async fn bind(address: &str, key: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("listen on {address}: set {key} to a free address"))
+}
+
+/// Serves until `stop`, and then for as long as requests in flight may take.
+async fn serve(listener: TcpListener, app: Router, stop: CancellationToken) {
+    let hurry = Duration::from_secs(5);
+    let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned()).into_future();
+    // Streams of progress would go on for ever: after a while they are cut off.
+    let cut = async {
+        stop.cancelled().await;
+        tokio::time::sleep(hurry).await;
+    };
+    tokio::select! {
+        ended = serving => if let Err(error) = ended { warn!("serving ended: {error}") },
+        () = cut => {}
     }
-    opened
+}
+
+/// Asks services that went away whether they are back.
+fn probe(env: &Env, embedder: &embedder::Handle, stop: &CancellationToken, tasks: &mut tokio::task::JoinSet<()>) {
+    let breakers = &env.breakers;
+    let db = env.db.clone();
+    tasks.spawn(breakers.clone().probe(Dependency::Database, stop.clone(), move || {
+        let db = db.clone();
+        async move { sqlx::query("select 1").execute(&db).await.map(drop).context("ask the database") }
+    }));
+    let store = env.store.clone();
+    tasks.spawn(breakers.clone().probe(Dependency::Objects, stop.clone(), move || {
+        let store = store.clone();
+        async move { store.probe().await }
+    }));
+    if !env.config.queue.url.is_empty() {
+        tasks.spawn(watch_broker(env.clone(), stop.clone()));
+    }
+    let embedder = embedder.clone();
+    tasks.spawn(breakers.clone().probe(Dependency::Model, stop.clone(), move || {
+        let embedder = embedder.clone();
+        async move { Ok(embedder.open().await.map(drop)?) }
+    }));
+}
+
+/// Notes whether the broker is connected. No work waits for it: without its bell jobs are found by the sweep.
+async fn watch_broker(env: Env, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match env.bell.connected() {
+            true => env.breakers.report_up(Dependency::Broker),
+            false => env.breakers.report_down(Dependency::Broker, "not connected"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(2)) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// The model, or the way to it; why it is not there is logged once, here.
+pub async fn open_embedder(env: &Env, no_vectors: Option<&str>) -> embedder::Handle {
+    let handle = embedder::Handle::new(env.config.clone());
+    match (handle.open().await, no_vectors) {
+        (Err(why), _) => {
+            warn!("search is lexical only: {why}");
+            if env.config.embedder.enabled {
+                env.breakers.report_down(Dependency::Model, why.to_string());
+            }
+        }
+        (Ok(_), Some(why)) => warn!("search is lexical only: {why}"),
+        (Ok(_), None) => {}
+    }
+    handle
 }
 
 /// Every handler of every room.
-pub fn runner(env: Env, embedder: Result<Arc<embedder::Embedder>, embedder::Unavailable>) -> Runner {
+pub fn runner(env: Env, embedder: embedder::Handle) -> Runner {
     let mut runner = Runner::new(env);
     ingest::register(&mut runner);
     transcode::register(&mut runner);
@@ -150,17 +209,16 @@ pub fn app(env: &Env, parts: &[Part], searcher: Arc<Searcher>) -> Router {
     if parts.contains(&Part::Pages) {
         app = app.merge(pages::router());
     }
-    app.route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+    app.merge(metrics::router())
         .method_not_allowed_fallback(|| async {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method")
         })
         .layer(DefaultBodyLimit::max(1 << 20))
         .layer(CompressionLayer::new().compress_when(compress))
         .layer(CatchPanicLayer::custom(|_| ApiError::from(anyhow::anyhow!("a handler panicked")).into_response()))
+        .layer(middleware::from_fn_with_state(env.clone(), report_blame))
         .layer(middleware::from_fn(pages::security_headers))
-        .layer(middleware::from_fn(count))
+        .layer(middleware::from_fn(metrics::count))
         .layer(middleware::from_fn(request_id))
         .with_state(env.clone())
 }
@@ -212,46 +270,6 @@ fn api(parts: &[Part], searcher: Arc<Searcher>) -> OpenApiRouter<Env> {
         api = api.merge(search_api::router(searcher));
     }
     api
-}
-
-/// Ready when the database answers and has our schema.
-async fn ready(State(env): State<Env>) -> Result<&'static str, ApiError> {
-    match tokio::time::timeout(Duration::from_secs(2), db::pending_migrations(&env.db)).await {
-        Ok(Ok(0)) => Ok("ok\n"),
-        _ => Err(ApiError::unavailable("not_ready", "the database does not answer or is being migrated", 5)),
-    }
-}
-
-async fn metrics(State(env): State<Env>) -> Response {
-    let depths = sqlx::query!(
-        "select stage, state, count(*) as \"count!\", extract(epoch from now() - min(created_at))::float8 as oldest
-           from jobs where state in ('queued', 'running', 'dead', 'parked') group by stage, state"
-    )
-    .fetch_all(&env.db)
-    .await
-    .unwrap_or_default();
-    for stage in Stage::ALL {
-        for state in ["queued", "running", "dead", "parked"] {
-            let found = depths.iter().find(|row| row.stage == stage.as_str() && row.state == state);
-            metrics::gauge!("learnhub_jobs", "stage" => stage.as_str(), "state" => state).set(found.map_or(0.0, |row| row.count as f64));
-            metrics::gauge!("learnhub_oldest_job_seconds", "stage" => stage.as_str(), "state" => state)
-                .set(found.and_then(|row| row.oldest).unwrap_or(0.0));
-        }
-    }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::render_metrics()).into_response()
-}
-
-/// Middleware: counts requests by route, never by address, since addresses hold ids.
-async fn count(request: axum::extract::Request, next: middleware::Next) -> Response {
-    let begun = std::time::Instant::now();
-    let method = request.method().as_str().to_owned();
-    let route =
-        request.extensions().get::<axum::extract::MatchedPath>().map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
-    let response = next.run(request).await;
-    let status = response.status().as_u16().to_string();
-    metrics::histogram!("learnhub_http_request_seconds", "method" => method, "route" => route, "status" => status)
-        .record(begun.elapsed().as_secs_f64());
-    response
 }
 
 async fn signal() -> Result<()> {

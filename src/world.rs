@@ -7,13 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use kernel::breaker::Breakers;
 use kernel::config::Config;
-use kernel::db::{self, Postgres};
+use kernel::db::{self, Postgres, Replica};
 use kernel::env::{Clock, Env};
 use kernel::http::Tokens;
 use kernel::jobs::Pools;
-use kernel::queue::PostgresBell;
-use kernel::store::{Directory, UrlSigner};
+use kernel::queue::{PostgresBell, Queue, RabbitBell};
+use kernel::store::{Directory, Metered, ObjectStore, S3, UrlSigner};
 use sha2::{Digest, Sha256};
 
 /// How a command relates to the data folder.
@@ -30,7 +31,6 @@ pub enum Claim {
 /// An [`Env`] and what keeps it alive.
 pub struct World {
     pub env: Env,
-    pub bell: Arc<PostgresBell>,
     /// This process runs the database, so nobody else runs workers.
     pub alone: bool,
     /// Why there are no vectors, if there are none.
@@ -68,26 +68,36 @@ impl World {
             }
             (None, None, db::options(&config.database.url, "database.url")?)
         };
-        let pool = db::connect(options, config.database.max_connections).await?;
+        let pool = db::connect(options, &config.database).await?;
         db::refuse_superuser(&pool).await?;
         let pending = db::pending_migrations(&pool).await?;
         if pending > 0 {
             bail!("the database lacks {pending} migrations: run `learnhub migrate` with database.owner_url set");
         }
-        let bell = PostgresBell::silent();
+        let bell: Arc<dyn Queue> = match config.queue.url.as_str() {
+            "" => PostgresBell::silent(),
+            url => RabbitBell::new(url, &config.queue.prefix)?,
+        };
         let minutes = |count: u32| time::Duration::minutes(count.into());
+        let replica = match config.database.replica_url.as_str() {
+            "" => Replica::none(pool.clone()),
+            url => Replica::new(pool.clone(), db::options(url, "database.replica_url")?, &config.database),
+        };
         let config = Arc::new(config);
         let env = Env {
             pools: Pools::new(&config),
+            forecaster: Arc::default(),
+            replica,
             db: pool,
-            store: Arc::new(Directory::open(&config.paths.objects)?),
+            store: store(&config).await?,
             signer: Arc::new(UrlSigner::new(derived(&secret, "media"), minutes(config.http.media_url_minutes))),
             tokens: Arc::new(Tokens::new(&derived(&secret, "access tokens"), minutes(config.http.access_token_minutes))),
-            bell: bell.clone(),
+            bell,
             clock: Clock::real(),
+            breakers: Breakers::new(),
             config,
         };
-        Ok(Self { env, bell, alone: postgres.is_some(), no_vectors, _postgres: postgres, _lock: lock })
+        Ok(Self { env, alone: postgres.is_some(), no_vectors, _postgres: postgres, _lock: lock })
     }
 
     /// Closes connections first, then stops what this process started.
@@ -98,6 +108,18 @@ impl World {
             let _ = tokio::task::spawn_blocking(|| postgres.stop()).await;
         }
     }
+}
+
+/// The configured bucket, or the data folder.
+async fn store(config: &Config) -> Result<Arc<dyn ObjectStore>> {
+    Ok(match config.store.bucket.as_str() {
+        "" => Arc::new(Metered::new(Directory::open(&config.paths.objects)?, "directory")),
+        _ => {
+            let bucket = S3::new(&config.store).await;
+            bucket.check().await?;
+            Arc::new(Metered::new(bucket, "s3"))
+        }
+    })
 }
 
 async fn start_database(config: &Config) -> Result<(Postgres, Option<String>)> {

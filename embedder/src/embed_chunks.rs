@@ -3,24 +3,23 @@
 //! It looks for what is lacking, a page at a time, and stores each page before it makes the next: memory does not
 //! grow with the asset, a killed worker costs one page, and a second run finds nothing left to do.
 
-use std::sync::Arc;
-
 use anyhow::Context;
-use kernel::jobs::{Class, Ctx, Done, Failure, Runner};
+use kernel::dependency::Dependency;
+use kernel::jobs::{Ctx, Done, Failure, Runner};
 use kernel::pipeline::{EmbedChunks, Event};
 
-use crate::model::Embedder;
+use crate::handle::Handle;
 use crate::runtime::Unavailable;
 use crate::{schema, vectors};
 
 /// Texts that are read, embedded and stored together: some seconds of work.
 const PAGE: i64 = 64;
 
-pub(crate) fn register(runner: &mut Runner, embedder: Result<Arc<Embedder>, Unavailable>) {
+pub(crate) fn register(runner: &mut Runner, embedder: Handle) {
     runner.on(move |ctx, job: EmbedChunks| embed(ctx, job, embedder.clone()));
 }
 
-async fn embed(ctx: Ctx, job: EmbedChunks, embedder: Result<Arc<Embedder>, Unavailable>) -> Result<Done, Failure> {
+async fn embed(ctx: Ctx, job: EmbedChunks, embedder: Handle) -> Result<Done, Failure> {
     let db = &ctx.env.db;
     if !ctx.env.config.embedder.enabled {
         return ctx.skip("embedding is switched off").await;
@@ -28,12 +27,7 @@ async fn embed(ctx: Ctx, job: EmbedChunks, embedder: Result<Arc<Embedder>, Unava
     if !schema::present(&mut *db.acquire().await?).await? {
         return ctx.skip("the database has no table for vectors").await;
     }
-    let embedder = embedder.map_err(|unavailable| Failure {
-        class: Class::Dependency,
-        code: "embedder_unavailable".into(),
-        reason: "the embedding model is not available on this server".into(),
-        detail: Some(unavailable.to_string()),
-    })?;
+    let embedder = embedder.open().await.map_err(gone)?;
 
     let total = vectors::count_missing(&mut *db.acquire().await?, job.asset_id).await? as u64;
     let progress = ctx.progress();
@@ -51,7 +45,9 @@ async fn embed(ctx: Ctx, job: EmbedChunks, embedder: Result<Arc<Embedder>, Unava
             anyhow::Ok(page.into_iter().map(|missing| missing.content_hash).zip(vectors).collect::<Vec<_>>())
         })
         .await
-        .context("embed a page of chunks")??;
+        .context("embed a page of chunks")?
+        // Sessions for documents are made of the model's files, which may be gone by now.
+        .map_err(|error| error.downcast::<Unavailable>().map_or_else(Failure::from, gone))?;
         vectors::store(&mut *db.acquire().await?, &rows).await?;
         kernel::crash_point!("embed.page");
         made += rows.len() as u64;
@@ -60,8 +56,16 @@ async fn embed(ctx: Ctx, job: EmbedChunks, embedder: Result<Arc<Embedder>, Unava
     ctx.finish().await?.commit(Event::Embedded { asset_id: job.asset_id }).await
 }
 
+/// The model is nobody's mistake: the job keeps its attempts and waits.
+fn gone(unavailable: Unavailable) -> Failure {
+    Failure::dependency(Dependency::Model).with_detail(unavailable.to_string())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
     use kernel::config::Config;
     use kernel::events::Cause;
     use kernel::http::Role;
@@ -100,12 +104,19 @@ mod tests {
             .unwrap();
     }
 
-    fn model() -> Result<Arc<Embedder>, Unavailable> {
-        Embedder::open(&Config::load(None).unwrap()).map(Arc::new)
+    fn model() -> Handle {
+        Handle::new(Arc::new(Config::load(None).unwrap()))
+    }
+
+    /// The way to a model in this folder, which may be empty.
+    fn model_in(folder: &Path) -> Handle {
+        let mut config = Config::load(None).unwrap();
+        config.paths.model = folder.to_owned();
+        Handle::new(Arc::new(config))
     }
 
     /// Runs the job once and returns its state, and how it failed if it did.
-    async fn run(test: &TestEnv, asset: AssetId, embedder: Result<Arc<Embedder>, Unavailable>) -> (String, Option<String>) {
+    async fn run(test: &TestEnv, asset: AssetId, embedder: Handle) -> (String, Option<String>) {
         let mut conn = test.env.db.acquire().await.unwrap();
         jobs::enqueue(&mut conn, EmbedChunks { asset_id: asset }, &Cause::default()).await.unwrap();
         let mut runner = Runner::new(test.env.clone());
@@ -157,10 +168,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_model_is_a_failed_dependency() {
-        let (test, asset) = world(true).await;
-        let (state, code) = run(&test, asset, Err(Unavailable::new("no model", "install it"))).await;
-        assert_eq!(code.as_deref(), Some("embedder_unavailable"), "{state}");
+    async fn a_job_outlives_the_absence_of_the_model_and_runs_when_it_is_back() {
+        let (mut test, asset) = world(true).await;
+        let mut config = Config::clone(&test.env.config);
+        config.jobs.backoff_seconds = 3600.0; // one attempt, and the test says when the next one is
+        test.env.config = Arc::new(config);
+        let folder = tempfile::tempdir().unwrap();
+        let handle = model_in(folder.path());
+        assert_eq!(run(&test, asset, handle.clone()).await, ("queued".into(), Some("model_down".into())));
+
+        for file in std::fs::read_dir(Config::load(None).unwrap().paths.model).unwrap() {
+            let file = file.unwrap().path();
+            std::os::unix::fs::symlink(&file, folder.path().join(file.file_name().unwrap())).unwrap();
+        }
+        assert!(handle.ready().is_none(), "nobody has asked for it since");
+        sqlx::query("update jobs set run_at = now()").execute(&test.env.db).await.unwrap();
+        let mut runner = Runner::new(test.env.clone());
+        register(&mut runner, handle.clone());
+        runner.drain().await.unwrap();
+        assert!(handle.ready().is_some(), "opened without a restart");
+        assert_eq!(count(&test, "jobs where state = 'done'").await, 1);
+        assert_eq!(count(&test, "embeddings").await, 3);
     }
 
     #[tokio::test]

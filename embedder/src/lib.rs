@@ -8,21 +8,21 @@
 
 mod batches;
 mod embed_chunks;
+mod handle;
 mod model;
 mod queries;
 mod runtime;
 pub mod schema;
 pub mod vectors;
 
-use std::sync::Arc;
-
 use kernel::jobs::Runner;
 
+pub use handle::Handle;
 pub use model::{Embedder, MAX_TOKENS, MODEL, VERSION, Vector, WIDTH};
 pub use runtime::Unavailable;
 
-/// Adds the `EmbedChunks` job. With [`Unavailable`], the job ends at once where vectors are switched off, and waits
-/// for the model (as a failed dependency) where they are wanted.
-pub fn register(runner: &mut Runner, embedder: Result<Arc<Embedder>, Unavailable>) {
+/// Adds the `EmbedChunks` job. It ends at once where vectors are switched off, and waits for the model (as a failed
+/// dependency) where they are wanted and it is not there.
+pub fn register(runner: &mut Runner, embedder: Handle) {
     embed_chunks::register(runner, embedder);
 }

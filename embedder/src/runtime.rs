@@ -20,8 +20,7 @@ pub struct Unavailable {
 }
 
 impl Unavailable {
-    /// What is missing, and what to do about it.
-    pub fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { what: what.into(), fix: fix.into() }
     }
 }

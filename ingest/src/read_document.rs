@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use kernel::child::ending::code;
 use kernel::child::{self, Limits};
 use kernel::config::{Config, Pool};
 use kernel::jobs::{Class, Ctx, Failure, Stage};
@@ -30,7 +31,7 @@ const STALL: Duration = Duration::from_secs(30);
 /// Poison when the document is refused or makes the reader fail twice; dependency when a library is missing.
 pub async fn for_job(ctx: &Ctx, format: Format, dir: &Path) -> Result<Reading, Failure> {
     let config = &ctx.env.config;
-    let limits = limits(&ctx.env.pools.get(Stage::Extract));
+    let limits = limits(config, &ctx.env.pools.get(Stage::Extract), &dir.join(SOURCE))?;
     let first = request(config, format, &limits);
     match ctx.child(CHILD, &first, limits.clone(), dir).await {
         Err(failure) if is_death(&failure) && format == Format::Pdf => {
@@ -49,11 +50,11 @@ pub async fn for_job(ctx: &Ctx, format: Format, dir: &Path) -> Result<Reading, F
 pub async fn from_path(config: &Config, path: &Path, format: Format, report: impl Fn(u64, u64)) -> Result<Reading, Failure> {
     let dir = tempfile::tempdir()?;
     fs::copy(path, dir.path().join(SOURCE))?;
-    let limits = limits(config.pool(Stage::Extract));
+    let limits = limits(config, config.pool(Stage::Extract), &dir.path().join(SOURCE))?;
     let first = request(config, format, &limits);
     let run = async |request: &Request| -> Result<Reading, Failure> {
         let request = serde_json::to_value(request)?;
-        let answer = child::run(&config.paths.program, CHILD, &request, &limits, dir.path(), None, &report).await?;
+        let answer = child::run(&config.paths.program, CHILD, &request, &limits, dir.path(), None, &report).await.outcome?;
         Ok(serde_json::from_value(answer)?)
     };
     match run(&first).await {
@@ -77,20 +78,27 @@ fn without_structure(request: Request) -> Request {
     Request { budget: Budget { structure: false, ..request.budget }, ..request }
 }
 
+/// What the child may use and reach: it writes nothing, and reads the document, its library and its tokenizer.
+fn limits(config: &Config, pool: &Pool, source: &Path) -> Result<Limits, Failure> {
+    let reads = vec![config.paths.pdfium.clone(), config.paths.model.join("tokenizer.json")];
+    let scratch_bytes = Limits::document_scratch(fs::metadata(source)?.len());
+    Ok(Limits { reads, scratch_bytes, ..shares(pool) })
+}
+
 /// Two children must fit into the time of one attempt.
-fn limits(pool: &Pool) -> Limits {
+fn shares(pool: &Pool) -> Limits {
     let wall = Duration::from_secs_f64(pool.timeout_seconds as f64 * 0.48);
-    Limits { memory_bytes: pool.memory_mb << 20, cpu_seconds: wall.as_secs().max(1), file_bytes: 64 << 20, wall, stall: STALL.min(wall) }
+    Limits { memory_bytes: pool.memory_mb << 20, cpu_seconds: wall.as_secs().max(1), wall, stall: STALL.min(wall), ..Limits::default() }
 }
 
 /// Whether the child died of this document: by its own fault, or for want of memory.
 fn is_death(failure: &Failure) -> bool {
-    matches!(failure.code.as_str(), "child_crashed" | "child_without_result" | "out_of_memory")
+    matches!(failure.code.as_str(), code::CRASHED | code::WITHOUT_RESULT | code::OUT_OF_MEMORY)
 }
 
 /// The same document gives the same death: what would be retried for ever becomes a reason.
 fn final_word(failure: Failure) -> Failure {
-    let is_limit = matches!(failure.code.as_str(), "timeout" | "stalled");
+    let is_limit = matches!(failure.code.as_str(), code::TIMEOUT | code::STALLED | code::OUTPUT_TOO_LARGE);
     if !is_limit && !is_death(&failure) {
         return failure;
     }
@@ -117,7 +125,7 @@ mod tests {
     #[test]
     fn two_children_fit_into_one_attempt() {
         let config = Config::from_parts(None, &[("HOME".to_owned(), "/".to_owned())].into()).unwrap();
-        let limits = limits(&Pool { timeout_seconds: 100, memory_mb: 512, ..config.pool(Stage::Extract).clone() });
+        let limits = shares(&Pool { timeout_seconds: 100, memory_mb: 512, ..config.pool(Stage::Extract).clone() });
         assert!(limits.wall * 2 < Duration::from_secs(100));
         assert_eq!(limits.memory_bytes, 512 << 20);
     }

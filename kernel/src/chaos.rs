@@ -65,6 +65,8 @@ mod armed {
         "completion.recorded",
         "completion.committed",
         "enqueue.written",
+        "relay.heard",
+        "relay.published",
         "claim.before",
         "claim.taken",
         "handler.begin",

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::jobs::{Lane, Stage};
+use crate::queue::RabbitBell;
 
 /// The defaults, as commented in the project's root.
 pub const DEFAULTS: &str = include_str!("../../workers.toml");
@@ -21,6 +22,8 @@ pub struct Config {
     pub data: Data,
     pub assets: Assets,
     pub database: Database,
+    pub queue: Queue,
+    pub store: Store,
     pub http: Http,
     pub security: Security,
     pub limits: Limits,
@@ -29,6 +32,8 @@ pub struct Config {
     pub workers: Workers,
     pub stages: BTreeMap<Stage, Pool>,
     pub log: Log,
+    pub metrics: Metrics,
+    pub telemetry: Telemetry,
     /// Resolved from `data` and `assets`; not a key.
     #[serde(skip)]
     pub paths: Paths,
@@ -59,7 +64,105 @@ pub struct Database {
     pub url: String,
     pub owner_url: String,
     pub max_connections: u32,
+    pub acquire_timeout_seconds: f64,
+    pub idle_timeout_seconds: f64,
+    pub max_lifetime_seconds: f64,
+    pub statement_timeout_seconds: f64,
+    pub replica_url: String,
+    pub replica_max_lag_seconds: f64,
     pub embedded_user: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    pub url: String,
+    pub prefix: String,
+}
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The address holds a password.
+        let url = if self.url.is_empty() { "\"\"" } else { "…" };
+        write!(f, "Queue {{ url: {url}, prefix: {:?} }}", self.prefix)
+    }
+}
+
+/// Seconds that something may take; neither nothing nor for ever.
+const TIMEOUT: std::ops::Range<f64> = 0.001..1e6;
+
+impl Database {
+    fn check(&self) -> Result<()> {
+        if self.max_connections == 0 {
+            bail!("database.max_connections must be at least 1");
+        }
+        if !TIMEOUT.contains(&self.acquire_timeout_seconds) {
+            bail!("database.acquire_timeout_seconds must be more than 0");
+        }
+        let others = [
+            ("idle_timeout_seconds", self.idle_timeout_seconds),
+            ("max_lifetime_seconds", self.max_lifetime_seconds),
+            ("statement_timeout_seconds", self.statement_timeout_seconds),
+            ("replica_max_lag_seconds", self.replica_max_lag_seconds),
+        ];
+        for (key, seconds) in others {
+            if !(0.0..1e9).contains(&seconds) {
+                bail!("database.{key} must not be negative; 0 is for none");
+            }
+        }
+        if !self.replica_url.is_empty() && self.url.is_empty() {
+            bail!("database.replica_url needs database.url: the private database has no replica");
+        }
+        Ok(())
+    }
+}
+
+/// Where objects are kept: in the bucket, or in the data folder when there is none.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    pub bucket: String,
+    pub endpoint: String,
+    pub region: String,
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub path_style: bool,
+    pub prefix: String,
+    pub connect_timeout_seconds: f64,
+    pub timeout_seconds: f64,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Store {{ bucket: {:?}, endpoint: {:?}, region: {:?}, prefix: {:?}, credentials: … }}",
+            self.bucket, self.endpoint, self.region, self.prefix
+        )
+    }
+}
+
+impl Store {
+    fn check(&self) -> Result<()> {
+        if self.bucket.is_empty() {
+            return Ok(());
+        }
+        if !self.endpoint.is_empty() && !self.endpoint.starts_with("http://") && !self.endpoint.starts_with("https://") {
+            bail!("store.endpoint must be a URL such as https://s3.example.org, not \"{}\"", self.endpoint);
+        }
+        if self.region.is_empty() {
+            bail!("store.region must not be empty: leave it out for us-east-1, which most servers take");
+        }
+        match (self.access_key_id.is_empty(), self.secret_access_key.is_empty()) {
+            (true, false) => bail!("store.access_key_id is missing: set it, or leave store.secret_access_key empty too"),
+            (false, true) => bail!("store.secret_access_key is missing: set it, or leave store.access_key_id empty too"),
+            _ => {}
+        }
+        if !(TIMEOUT.contains(&self.connect_timeout_seconds) && TIMEOUT.contains(&self.timeout_seconds)) {
+            bail!("store.connect_timeout_seconds and store.timeout_seconds must be more than 0");
+        }
+        Ok(())
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -183,6 +286,18 @@ pub struct Log {
     pub level: String,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    pub listen: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    pub otlp_endpoint: String,
+}
+
 /// Where things lie on this machine.
 #[derive(Clone, Debug, Default)]
 pub struct Paths {
@@ -204,6 +319,8 @@ pub struct Paths {
     pub model: PathBuf,
     /// This program, which runs its own disposable children.
     pub program: PathBuf,
+    /// The configuration file, if there is one.
+    pub file: Option<PathBuf>,
 }
 
 impl Config {
@@ -226,6 +343,7 @@ impl Config {
         let mut config: Config = toml::Value::Table(table.clone()).try_into().context("configuration")?;
         config.check()?;
         config.paths = Paths::resolve(&config, env)?;
+        config.paths.file = file.map(std::path::absolute).transpose().context("path of the configuration file")?;
         config.table = table;
         Ok(config)
     }
@@ -282,6 +400,12 @@ impl Config {
         if !self.security.secret.is_empty() && self.security.secret.len() < 32 {
             bail!("security.secret must have at least 32 characters");
         }
+        if !self.queue.url.is_empty() {
+            RabbitBell::new(&self.queue.url, &self.queue.prefix)?;
+        }
+        self.database.check()?;
+        self.store.check()?;
+        }
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format must be \"text\" or \"json\", not \"{}\"", self.log.format);
         }
@@ -316,6 +440,7 @@ impl Paths {
             pdfium: asset(&config.assets.pdfium, "pdfium/libpdfium.so"),
             model: asset(&config.assets.model, "model/all-minilm-l6-v2"),
             program: std::env::current_exe().context("path of this program")?,
+            file: None,
             data,
         })
     }
@@ -429,6 +554,25 @@ mod tests {
         assert!(error.contains(":2: limits.upload_bytes must be a integer, not a string"), "{error}");
         let error = load("", &[("LEARNHUB_LIMITS_UPLOAD_BYTES", "many")]).unwrap_err().to_string();
         assert!(error.contains("LEARNHUB_LIMITS_UPLOAD_BYTES"), "{error}");
+    }
+
+    #[test]
+    fn a_broker_address_is_checked_and_its_password_never_shown() {
+        let error = format!("{:#}", load("[queue]\nurl = \"http://u:pa55word@h/\"\n", &[]).unwrap_err());
+        assert!(error.contains("queue.url") && !error.contains("pa55word"), "{error}");
+        let config = load("", &[("LEARNHUB_QUEUE_URL", "amqp://u:pa55word@h:1/v")]).unwrap();
+        assert_eq!(config.queue.url, "amqp://u:pa55word@h:1/v");
+        assert!(!format!("{config:?}").contains("pa55word"));
+    }
+
+    #[test]
+    fn half_a_pair_of_credentials_is_refused_and_a_whole_one_is_not_shown() {
+        let error = load("[store]\nbucket = \"b\"\naccess_key_id = \"me\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("store.secret_access_key is missing"), "{error}");
+        let whole = load("[store]\nbucket = \"b\"\naccess_key_id = \"me\"\nsecret_access_key = \"hushhush\"\n", &[]).unwrap();
+        assert!(!format!("{whole:?}").contains("hushhush"));
+        let error = load("[store]\nbucket = \"b\"\nendpoint = \"localhost:9000\"\n", &[]).unwrap_err().to_string();
+        assert!(error.contains("store.endpoint must be a URL"), "{error}");
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! A backend that finds its service gone wraps the error in [`Down`]; whoever handles the error further up asks
 //! [`blamed`]. A job that fails so keeps its attempts, a request is answered with 503 and when to come back.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
+
+use crate::jobs::Stage;
 
 /// A service that may be away for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -46,6 +48,16 @@ impl fmt::Display for Dependency {
     }
 }
 
+/// What a stage's jobs cannot do without. A doorbell that is away is none of it: the sweep rings instead.
+pub fn needed_by(stage: Stage) -> &'static [Dependency] {
+    use Dependency::{Database, Model, Objects};
+    match stage {
+        Stage::Ingest | Stage::Transcode | Stage::Extract | Stage::Certify => &[Database, Objects],
+        Stage::Embed => &[Database, Model],
+        Stage::Index | Stage::Publish => &[Database],
+    }
+}
+
 /// The service does not answer; nothing is known to be wrong with what was asked of it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} does not answer")]
@@ -56,17 +68,36 @@ pub fn blamed(error: &anyhow::Error) -> Option<Dependency> {
     if let Some(Down(dependency)) = error.downcast_ref() {
         return Some(*dependency);
     }
-    error.chain().filter_map(|cause| cause.downcast_ref::<sqlx::Error>()).any(database_gone).then_some(Dependency::Database)
+    error.chain().find_map(|cause| {
+        if let Some(error) = cause.downcast_ref::<sqlx::Error>() {
+            return database_gone(error).then_some(Dependency::Database);
+        }
+        // A stream of bytes can only fail with an I/O error, which does not name what it wraps as its cause.
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.and_then(|inner| inner.downcast_ref()).map(|Down(dependency)| *dependency)
+    })
 }
+
+/// Whether the error comes from a disk, a quota or a database without space.
+pub fn storage_full(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        cause.downcast_ref::<io::Error>().is_some_and(full)
+            || matches!(cause.downcast_ref(), Some(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == DISK_FULL))
+    })
+}
+
+/// PostgreSQL's code for a full disk.
+const DISK_FULL: &str = "53100";
 
 /// Whether the connection is to blame and not the statement. The codes are those with which PostgreSQL ends
 /// sessions or refuses new ones (its manual, appendix A): admin shutdown, crash, cannot connect now, too many
-/// connections, and connections lost on the way.
+/// connections, connections lost on the way, and no space left to write to.
 fn database_gone(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
         sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300")
+            error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300" || code == DISK_FULL)
         }
         _ => false,
     }
@@ -84,6 +115,17 @@ mod tests {
         let error = anyhow::Error::from(sqlx::Error::PoolTimedOut).context("claim");
         assert_eq!(blamed(&error), Some(Dependency::Database));
         assert_eq!(blamed(&anyhow::Error::from(sqlx::Error::RowNotFound).context("read")), None);
+        let stream = anyhow::Error::from(io::Error::other(Down(Dependency::Objects))).context("read object");
+        assert_eq!(blamed(&stream), Some(Dependency::Objects));
         assert_eq!(blamed(&anyhow::anyhow!("a plain mistake")), None);
+        assert_eq!(blamed(&anyhow::Error::from(io::Error::other("a broken pipe"))), None);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_other_trouble_with_files() {
+        let full = anyhow::Error::from(io::Error::from(io::ErrorKind::StorageFull)).context("write x").context(Down(Dependency::Objects));
+        assert!(storage_full(&full));
+        assert_eq!(blamed(&full), Some(Dependency::Objects));
+        assert!(!storage_full(&io::Error::from(io::ErrorKind::NotFound).into()));
     }
 }

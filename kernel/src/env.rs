@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
+use crate::breaker::Breakers;
 use crate::config::Config;
+use crate::db::Replica;
+use crate::forecast::Forecaster;
 use crate::http::Tokens;
 use crate::jobs::Pools;
 use crate::queue::Queue;
@@ -18,12 +21,18 @@ pub struct Env {
     pub config: Arc<Config>,
     /// What is set for each stage, as operators have it now.
     pub pools: Arc<Pools>,
+    /// When what is on its way will be ready.
+    pub forecaster: Arc<Forecaster>,
     pub db: PgPool,
+    /// For heavy questions that may be answered a little behind.
+    pub replica: Replica,
     pub store: Arc<dyn ObjectStore>,
     pub signer: Arc<UrlSigner>,
     pub tokens: Arc<Tokens>,
     pub bell: Arc<dyn Queue>,
     pub clock: Clock,
+    /// Which services are known to be away.
+    pub breakers: Breakers,
 }
 
 impl Env {

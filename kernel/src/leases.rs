@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
 
 /// A lease that was granted. The token grows with every change of hands, so that a stale holder can be told apart.
 #[derive(Clone, Debug)]
@@ -56,4 +57,12 @@ pub async fn release(conn: &mut PgConnection, lease: &Lease) -> Result<()> {
         .await
         .with_context(|| format!("release lease {}", lease.name))?;
     Ok(())
+}
+
+/// Until when the lease is or was held; None when nobody ever did.
+pub async fn last_held(db: &PgPool, name: &str) -> Result<Option<OffsetDateTime>> {
+    sqlx::query_scalar!("select until from leases where name = $1", name)
+        .fetch_optional(db)
+        .await
+        .with_context(|| format!("look at lease {name}"))
 }

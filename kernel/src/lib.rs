@@ -2,6 +2,7 @@
 //! store, who may see what, and the manners of HTTP. It knows no media library, no model and no search index.
 
 pub mod access;
+pub mod breaker;
 pub mod chaos;
 pub mod child;
 pub mod config;
@@ -9,6 +10,7 @@ pub mod db;
 pub mod dependency;
 pub mod env;
 pub mod events;
+pub mod forecast;
 pub mod http;
 pub mod id;
 pub mod index_marks;
@@ -21,3 +23,5 @@ pub mod queue;
 pub mod store;
 pub mod telemetry;
 pub mod testing;
+#[cfg(feature = "testing")]
+pub mod testing_s3;

@@ -107,7 +107,12 @@ macro_rules! jobs {
                 read(self)
             }
         }
-    )+};
+    )+
+        /// Every kind of job there is, as the ledger is asked for it: `kind/version`.
+        pub fn kinds() -> Vec<String> {
+            vec![$(format!("{}/{}", $name::NAME, $name::VERSION)),+]
+        }
+    };
 }
 
 jobs! {

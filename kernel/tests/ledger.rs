@@ -7,10 +7,9 @@ use std::time::Duration;
 use kernel::events::{self, Cause};
 use kernel::http::Role;
 use kernel::id::{AssetId, JobId};
-use kernel::jobs::ledger::{Ask, Claimed};
-use kernel::jobs::{self, Class, Failure, Lane, Runner, Stage, Usage, control, ledger, rescue};
+use kernel::jobs::{self, Class, Failure, Runner, Stage, Usage, control, ledger, rescue};
 use kernel::pipeline::{Event, PublishAsset, TranscodeMedia, UpdateIndex};
-use kernel::testing::TestEnv;
+use kernel::testing::{TestEnv, claim_one};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -23,16 +22,6 @@ async fn an_asset(test: &TestEnv) -> AssetId {
 async fn enqueue(test: &TestEnv, job: impl Into<jobs::AnyJob>) {
     let mut conn = test.env.db.acquire().await.unwrap();
     jobs::enqueue(&mut conn, job, &Cause::default()).await.unwrap();
-}
-
-const KINDS: [&str; 3] = ["TranscodeMedia/1", "UpdateIndex/1", "PublishAsset/1"];
-
-/// Claims one job in the usual order, after what the sweep would do.
-async fn claim(db: &sqlx::PgPool, stage: Stage, worker: &str, lease: Duration) -> Option<Claimed> {
-    ledger::ripen(db).await.unwrap();
-    let kinds = KINDS.map(str::to_owned);
-    let ask = Ask { stage, worker, lease, most: 1, lanes: &Lane::ALL, kinds: &kinds, waited: None, attempts: 0, cluster: 0 };
-    ledger::claim(db, &ask).await.unwrap().pop()
 }
 
 async fn state(test: &TestEnv, id: JobId) -> (String, i32, i32) {
@@ -74,7 +63,7 @@ async fn many_workers_never_claim_the_same_job() {
         let db = test.env.db.clone();
         workers.spawn(async move {
             let mut mine = Vec::new();
-            while let Some(job) = claim(&db, Stage::Transcode, &format!("w{worker}"), LEASE).await {
+            while let Some(job) = claim_one(&db, Stage::Transcode, &format!("w{worker}"), LEASE).await {
                 mine.push(job.id);
             }
             mine
@@ -92,9 +81,9 @@ async fn who_lost_the_lease_changes_nothing() {
     let test = TestEnv::new().await;
     let asset_id = an_asset(&test).await;
     enqueue(&test, TranscodeMedia { asset_id }).await;
-    let zombie = claim(&test.env.db, Stage::Transcode, "zombie", Duration::ZERO).await.unwrap();
+    let zombie = claim_one(&test.env.db, Stage::Transcode, "zombie", Duration::ZERO).await.unwrap();
     assert_eq!(rescue::rescue(&test.env.db, |_| Duration::ZERO).await.unwrap(), 1);
-    let heir = claim(&test.env.db, Stage::Transcode, "heir", LEASE).await.unwrap();
+    let heir = claim_one(&test.env.db, Stage::Transcode, "heir", LEASE).await.unwrap();
     assert_eq!((heir.id, heir.attempt), (zombie.id, 2));
     // Everything the zombie may still try:
     let mut conn = test.env.db.acquire().await.unwrap();
@@ -192,7 +181,7 @@ async fn the_same_work_waits_only_once() {
     }
     assert_eq!(count(&test, "select count(*) from jobs").await, 2);
     // While one runs, another may wait: it may have to see what came meanwhile.
-    let running = claim(&test.env.db, Stage::Index, "w", LEASE).await.unwrap();
+    let running = claim_one(&test.env.db, Stage::Index, "w", LEASE).await.unwrap();
     enqueue(&test, UpdateIndex {}).await;
     assert_eq!(count(&test, "select count(*) from jobs where kind = 'UpdateIndex'").await, 2);
     // If the running one fails now, the waiting one is the same work.
@@ -268,8 +257,8 @@ async fn a_worker_of_this_machine_that_is_gone_is_noticed_before_its_lease_expir
     ended.wait().unwrap();
     let dead = format!("{}{}", rescue::neighbourhood(), ended.id());
     let alive = format!("{}{}", rescue::neighbourhood(), std::process::id());
-    let lost = claim(&test.env.db, Stage::Transcode, &dead, LEASE).await.unwrap();
-    let held = claim(&test.env.db, Stage::Transcode, &alive, LEASE).await.unwrap();
+    let lost = claim_one(&test.env.db, Stage::Transcode, &dead, LEASE).await.unwrap();
+    let held = claim_one(&test.env.db, Stage::Transcode, &alive, LEASE).await.unwrap();
     assert_eq!(rescue::rescue(&test.env.db, |_| Duration::ZERO).await.unwrap(), 1);
     assert_eq!(state(&test, lost.id).await.0, "parked");
     assert_eq!(state(&test, held.id).await.0, "running");
@@ -281,8 +270,8 @@ async fn work_that_was_asked_for_again_does_not_run_before_the_asker_has_committ
     enqueue(&test, UpdateIndex {}).await;
     let mut asker = test.env.db.begin().await.unwrap();
     jobs::enqueue(&mut asker, UpdateIndex {}, &Cause::default()).await.unwrap();
-    let early = claim(&test.env.db, Stage::Index, "w", LEASE).await;
+    let early = claim_one(&test.env.db, Stage::Index, "w", LEASE).await;
     assert!(early.is_none(), "it would not see what the asker is about to commit");
     asker.commit().await.unwrap();
-    assert!(claim(&test.env.db, Stage::Index, "w", LEASE).await.is_some());
+    assert!(claim_one(&test.env.db, Stage::Index, "w", LEASE).await.is_some());
 }

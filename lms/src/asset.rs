@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use kernel::access::CourseAccess;
 use kernel::env::Env;
+use kernel::forecast::Wait;
 use kernel::http::ApiError;
 use kernel::id::{AssetId, CourseId};
 use kernel::jobs::Stage;
@@ -51,6 +52,9 @@ pub struct Asset {
     /// The last job of each stage, for those who may edit the course.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stages: Option<Vec<AssetStage>>,
+    /// Where it is on its way and when it is expected to be ready, for those who may edit the course, while it is in work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Wait>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
@@ -104,9 +108,11 @@ pub async fn load(conn: &mut PgConnection, env: &Env, ids: &[AssetId], access: C
     .fetch_all(&mut *conn)
     .await?;
     let mut stages = match access {
-        CourseAccess::Editor => Some(stages(conn, &ids).await?),
+        CourseAccess::Editor => Some(stages(&mut *conn, &ids).await?),
         CourseAccess::Learner => None,
     };
+    let in_work = stages.is_some() && rows.iter().any(|row| row.state == AssetState::Processing);
+    let forecast = if in_work { Some(env.forecaster.forecast(conn).await?) } else { None };
     let now = env.clock.now();
     let poster_url = |poster: &str| Ok::<_, ApiError>(env.signer.object(&Key::parse(poster)?, &Served::default(), now));
     rows.into_iter()
@@ -116,6 +122,7 @@ pub async fn load(conn: &mut PgConnection, env: &Env, ids: &[AssetId], access: C
                 _ => None,
             };
             Ok(Asset {
+                waiting: forecast.as_ref().and_then(|forecast| forecast.waits.get(&row.id.into()).cloned()),
                 id: row.id.into(),
                 course_id: row.course_id.into(),
                 parent_id: row.parent_id.map(Into::into),

@@ -6,6 +6,7 @@
 mod accounts;
 mod asset;
 mod assets;
+mod backlogs;
 mod completions;
 mod courses;
 mod enrollments;
@@ -44,6 +45,7 @@ pub fn router() -> OpenApiRouter<Env> {
         playback::router(),
         progress::router(),
         jobs::router(),
+        backlogs::router(),
         events::router(),
     ]
     .into_iter()

@@ -23,8 +23,9 @@ use crate::snippet::snippet;
 pub(crate) async fn rank(conn: &mut PgConnection, scope: &Scope, legs: &Legs) -> Result<Ranked> {
     let assets: HashSet<Uuid> =
         legs.lexical.iter().map(|hit| hit.asset_id.0).chain(legs.vector.iter().map(|near| near.asset_id.0)).collect();
-    // what the vectors found was read from Postgres just now; what the index found may be gone
-    let chunks: HashSet<Uuid> = legs.lexical.iter().filter_map(|hit| hit.chunk_id).collect();
+    // what the index found may be gone, and what the vectors found too: a replica may be behind
+    let chunks: HashSet<Uuid> =
+        legs.lexical.iter().filter_map(|hit| hit.chunk_id).chain(legs.vector.iter().map(|near| near.chunk_id)).collect();
     let documents: HashMap<AssetId, AssetId> = sqlx::query!(
         "select a.id, coalesce(p.id, a.id) as \"document!\" from assets a
            left join assets p on a.kind = 'captions' and p.id = a.parent_id and p.course_id = a.course_id and p.state = 'published'
@@ -45,8 +46,7 @@ pub(crate) async fn rank(conn: &mut PgConnection, scope: &Scope, legs: &Legs) ->
             .context("check what was found")?
             .into_iter()
             .collect();
-    let exists = |chunk: Uuid| existing.contains(&chunk) || !chunks.contains(&chunk);
-    Ok(legs.rank(|asset| documents.get(&asset).copied(), exists))
+    Ok(legs.rank(|asset| documents.get(&asset).copied(), |chunk| existing.contains(&chunk)))
 }
 
 struct Asset {

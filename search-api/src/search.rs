@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use embedder::Embedder;
+use embedder::Handle;
 use indexer::{Found, Question};
 use kernel::env::Env;
 use kernel::http::{ApiError, Cursor, Principal};
@@ -26,7 +26,7 @@ const FEW: usize = 40;
 /// Searches. One per process.
 #[derive(Debug)]
 pub struct Searcher {
-    embedder: Option<Arc<Embedder>>,
+    embedder: Option<Handle>,
     index: Arc<indexer::Reader>,
 }
 
@@ -85,9 +85,9 @@ impl From<sqlx::Error> for Refused {
 type Meaning = Result<Arc<Vec<f32>>, String>;
 
 impl Searcher {
-    /// A searcher over the configured index; without an embedder it goes by words only.
-    pub fn new(env: &Env, embedder: Option<Arc<Embedder>>) -> Self {
-        Self { embedder, index: Arc::new(indexer::Reader::new(&env.config.paths.index)) }
+    /// A searcher over the configured index; while the model is not open it goes by words only.
+    pub fn new(env: &Env, embedder: Handle) -> Self {
+        Self { embedder: Some(embedder), index: Arc::new(indexer::Reader::new(&env.config.paths.index)) }
     }
 
     /// A searcher that finds nothing: enough to describe the API.
@@ -146,7 +146,7 @@ impl Searcher {
     /// The question's vector.
     async fn meaning(&self, env: &Env, question: &Question, text: &str) -> Meaning {
         let unavailable = || "search goes by words only, because the embedding model is not available".to_owned();
-        let embedder = self.embedder.clone().ok_or_else(unavailable)?;
+        let embedder = self.embedder.as_ref().and_then(Handle::ready).ok_or_else(unavailable)?;
         let present = async { embedder::schema::present(&mut *env.db.acquire().await?).await };
         match present.await {
             Ok(true) => {}
@@ -193,7 +193,7 @@ impl Searcher {
             return Ok(Vec::new());
         }
         let found = async {
-            let mut tx = env.db.begin().await?;
+            let mut tx = env.replica.begin().await?;
             let near = nearest(&mut tx, vector, scope, &[], depth).await?;
             tx.rollback().await?;
             anyhow::Ok(near)

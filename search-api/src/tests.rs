@@ -7,7 +7,7 @@ mod visibility;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-use embedder::Embedder;
+use embedder::{Embedder, Handle};
 use kernel::config::Config;
 use kernel::events::Cause;
 use kernel::http::{Principal, Role};
@@ -27,6 +27,10 @@ use crate::search::{Query, Refused, Searcher};
 static MODEL: LazyLock<Arc<Embedder>> = LazyLock::new(|| {
     Arc::new(Embedder::open(&Config::load(None).expect("the default configuration")).expect("the embedding model; run `make setup`"))
 });
+
+fn model(test: &TestEnv) -> Handle {
+    Handle::of(MODEL.clone(), test.env.config.clone())
+}
 
 struct World {
     test: TestEnv,
@@ -49,13 +53,14 @@ impl World {
     async fn new() -> Self {
         let test = TestEnv::new().await;
         embedder::schema::ensure(&mut test.owner().await).await.unwrap().expect("pgvector");
-        Self::over(test, Some(MODEL.clone())).await
+        let model = model(&test);
+        Self::over(test, model).await
     }
 
-    async fn over(test: TestEnv, model: Option<Arc<Embedder>>) -> Self {
+    async fn over(test: TestEnv, model: Handle) -> Self {
         let mut runner = Runner::new(test.env.clone());
         indexer::register(&mut runner);
-        embedder::register(&mut runner, Ok(MODEL.clone()));
+        embedder::register(&mut runner, self::model(&test));
         let searcher = Searcher::new(&test.env, model);
         let (admin, owner) = (test.account(Role::Admin).await, test.account(Role::Instructor).await);
         Self { test, runner, searcher, admin, owner }

@@ -12,6 +12,7 @@ use kernel::events::Cause;
 use kernel::id::{AccountId, AssetId, CourseId};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::{REFUSED, principal, print};
 use crate::cli::Ingest;
@@ -170,8 +171,10 @@ async fn store(env: &Env, course_id: CourseId, owner_id: AccountId, path: &Path,
 fn work(world: &World, stop: CancellationToken) -> tokio::task::JoinHandle<()> {
     let env = world.env.clone();
     let no_vectors = world.no_vectors.clone();
-    world.bell.listen(env.db.clone());
     tokio::spawn(async move {
+        if let Err(error) = env.bell.clone().listen(env.db.clone()).await {
+            warn!("new jobs wait for the sweep: {error:#}");
+        }
         let embedder = server::open_embedder(&env, no_vectors.as_deref()).await;
         server::runner(env, embedder).run(stop).await;
     })

@@ -1,5 +1,9 @@
 //! What each command does. Data goes to stdout, talk to stderr.
 
+pub mod backfill;
+pub mod backup;
+mod completions;
+mod gc;
 mod ingest;
 mod jobs;
 mod print;
@@ -30,6 +34,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             println!("{}", serde_json::to_string_pretty(&server::description())?);
             return Ok(ExitCode::SUCCESS);
         }
+        Command::Completions { shell } => return completions::completions(shell),
+        Command::Man { dir } => return completions::manual(&dir),
         _ => {}
     }
     let config = configure(&global)?;
@@ -37,7 +43,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Up(_) | Command::Serve { .. } | Command::Worker { .. } => log::Default::Server,
         _ => log::Default::Quiet,
     };
-    log::start(&config, &global, chatter);
+    // Kept until the runtime is gone: dropping it sends the last traces.
+    let _log = log::start(&config, &global, chatter)?;
     tokio::runtime::Runtime::new().context("start the runtime")?.block_on(dispatch(config, command))
 }
 
@@ -77,7 +84,7 @@ async fn dispatch(mut config: Config, command: Command) -> Result<ExitCode> {
                     None => Principal { account_id: kernel::id::AccountId(uuid::Uuid::nil()), role: Role::Admin },
                 };
                 let embedder = server::open_embedder(&world.env, world.no_vectors.as_deref()).await;
-                let searcher = search_api::Searcher::new(&world.env, embedder.ok());
+                let searcher = search_api::Searcher::new(&world.env, embedder);
                 let found = search_api::cli::search(&world.env, &searcher, &who, &query, limit).await?;
                 print::hits(&found, json)?;
                 Ok(ExitCode::SUCCESS)
@@ -116,7 +123,15 @@ async fn dispatch(mut config: Config, command: Command) -> Result<ExitCode> {
                 Some(why) => println!("the schema is up to date, without vectors: {why}"),
             }
         }
-        Command::Transcode(_) | Command::Openapi | Command::Child { .. } => unreachable!("handled before there was a runtime"),
+        Command::Backup { dir, json } => return with_world(config, async |world| backup::backup(world, &dir, json).await).await,
+        Command::Restore { dir, at, force, json } => return backup::restore(config, &dir, at, force, json).await,
+        Command::Gc { dry_run, json } => return with_world(config, async |world| gc::run(world, dry_run, json).await).await,
+        Command::Backfill { stage, dry_run, limit, json } => {
+            return with_world(config, async |world| backfill::run(world, stage, dry_run, limit, json).await).await;
+        }
+        Command::Transcode(_) | Command::Openapi | Command::Completions { .. } | Command::Man { .. } | Command::Child { .. } => {
+            unreachable!("handled before there was a runtime")
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -32,9 +32,23 @@ pub fn machine(config: &Config) -> Vec<Finding> {
     ]
 }
 
+/// What holds the processes that read untrusted files, as one of them says.
+pub async fn sandbox(config: &Config) -> Finding {
+    let fix = "run a kernel with Landlock (5.13 or newer, best 6.12) and seccomp, and let containers use both";
+    match kernel::child::probe(&config.paths.program).await {
+        Ok(confined) if confined.is_whole() => Finding::ok("sandbox", confined.to_string()),
+        Ok(confined) => Finding::warn("sandbox", format!("files are read in processes not fully locked in: {confined}"), fix),
+        Err(failure) => Finding::fail("sandbox", format!("no process to read files can be started: {failure}"), "mend that and look again"),
+    }
+}
+
 /// Checks of what the world consists of.
 pub async fn services(world: &World) -> Vec<Finding> {
-    vec![database(world).await, migrations(world).await, extension(world).await, store(world).await, index(world).await]
+    let mut findings = vec![database(world).await, migrations(world).await, extension(world).await, store(world).await, index(world).await];
+    if !world.env.config.queue.url.is_empty() {
+        findings.push(broker(world).await);
+    }
+    findings
 }
 
 fn library(name: &'static str, path: &Path, without: &str) -> Finding {
@@ -172,6 +186,16 @@ async fn extension(world: &World) -> Finding {
 }
 
 async fn store(world: &World) -> Finding {
+    let settings = &world.env.config.store;
+    let (place, fix) = match settings.bucket.as_str() {
+        "" => (
+            format!("files below {}", world.env.config.paths.objects.display()),
+            "check that the data folder can be written to and has space",
+        ),
+        bucket => {
+            (format!("bucket {bucket}"), "check [store] in the configuration, and that its credentials may list, read, write and delete")
+        }
+    };
     let round_trip = async {
         let key = Key::probe(Uuid::new_v4());
         let sent = Bytes::from(Uuid::new_v4().to_string());
@@ -183,8 +207,18 @@ async fn store(world: &World) -> Finding {
         Ok(())
     };
     match round_trip.await {
-        Ok(()) => Finding::ok("store", "an object was written, read and deleted"),
-        Err(error) => Finding::fail("store", format!("{error:#}"), "check that the data folder can be written to and has space"),
+        Ok(()) => Finding::ok("store", format!("{place}: an object was written, read and deleted")),
+        Err(error) => Finding::fail("store", format!("{error:#}"), fix),
+    }
+}
+
+async fn broker(world: &World) -> Finding {
+    let queue = &world.env.config.queue;
+    match kernel::queue::rabbitmq::check(&queue.url, &queue.prefix).await {
+        Ok(waiting) => Finding::ok("broker", format!("{waiting} messages wait in the queues {}.*", queue.prefix)),
+        Err(error) => {
+            Finding::fail("broker", format!("{error:#}"), "mend that; until then jobs wait for the sweep and no worker can be started")
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use kernel::env::Env;
 use kernel::store::{Key, Prefix};
 use sha2::{Digest, Sha256};
 
-use super::Finding;
+use super::{Finding, effects};
 use crate::janitor;
 
 /// How many offenders a line names.
@@ -23,8 +23,10 @@ pub async fn all(env: &Env) -> Vec<Finding> {
         finding("I3", "exactly one live version per asset, and it is whole", i3(env).await),
         finding("I4", "what is published has all its parts, and nothing else is visible", i4(env).await),
         finding("I5", "chunks = index documents = vectors, ordinals without gaps", i5(env).await),
+        finding("I6", "each outward effect happened once per key", effects::i6(env).await),
         finding("I7", "no object and no scratch file is orphaned", i7(env).await),
         finding("I8", "attempts within their limit, and what is dead has a reason", i8(env).await),
+        finding("I9", "an event is recorded if and only if its transaction committed", effects::i9(env).await),
     ]
 }
 

@@ -2,6 +2,7 @@
 //! fail, what was seen, and what to do. With `--check`, the invariants of everything stored as well.
 
 mod checks;
+mod effects;
 mod invariants;
 
 use std::collections::HashMap;
@@ -54,6 +55,7 @@ impl Finding {
 /// Examines and reports; ends with 3 when something fails.
 pub async fn run(config: Config, check: bool, json: bool) -> Result<ExitCode> {
     let mut findings = checks::machine(&config);
+    findings.push(checks::sandbox(&config).await);
     match World::open(config, Claim::Either).await {
         Ok(world) => {
             findings.extend(checks::services(&world).await);

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::program::{Person, Up, answer, data_folder, fixture, sample};
+use crate::program::{Person, Up, answer, data_folder, fixture, objects, sample};
 
 #[tokio::test]
 async fn every_bad_file_fails_with_its_code_and_a_good_one_still_goes_through() {
@@ -70,7 +70,7 @@ async fn names_are_kept_as_they_are_and_never_become_paths() {
         let (status, problem) = teacher.try_upload(&course, bad, b"words".to_vec()).await;
         assert_eq!((status.as_u16(), problem["code"].as_str()), (422, Some("file_name_invalid")), "{problem}");
     }
-    let keys: Vec<String> = walk(&data.path().join("objects")).iter().map(|path| path.display().to_string()).collect();
+    let keys: Vec<String> = walk(&objects(data.path())).iter().map(|path| path.display().to_string()).collect();
     assert!(keys.iter().all(|key| !key.contains("passwd") && !key.contains("bold")), "{keys:?}");
 }
 
@@ -104,7 +104,7 @@ async fn uploads_that_are_empty_too_large_or_not_what_was_promised_are_refused()
     let (status, problem) = answer(wrong).await;
     assert_eq!((status.as_u16(), problem["code"].as_str()), (422, Some("checksum_mismatch")));
     assert_eq!(teacher.get(&format!("/courses/{course}/assets")).await["items"], json!([]), "nothing is left of them");
-    assert!(walk(&data.path().join("objects/sources")).is_empty());
+    assert!(walk(&objects(data.path()).join("sources")).is_empty());
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn the_same_bytes_twice_are_one_stored_source() {
     for asset in [first, second] {
         assert_eq!(teacher.settled(&asset).await["state"], "published");
     }
-    assert_eq!(walk(&data.path().join("objects/sources")).len(), 1);
+    assert_eq!(walk(&objects(data.path()).join("sources")).len(), 1);
 }
 
 #[tokio::test]

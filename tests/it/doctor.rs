@@ -37,16 +37,30 @@ fn a_healthy_folder_is_all_ok() {
         "index",
         "disk",
         "fonts",
+        "sandbox",
         "I1",
         "I2",
         "I3",
         "I4",
         "I5",
+        "I6",
         "I7",
         "I8",
+        "I9",
     ] {
         find(&findings, name);
     }
+}
+
+#[test]
+fn a_broker_that_does_not_answer_is_named_and_its_password_is_not() {
+    let data = data_folder();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let (code, findings) = examine(data.path(), &[("LEARNHUB_QUEUE_URL", &format!("amqp://somebody:secret@{nobody}/"))]);
+    assert_eq!(code, Some(3));
+    let finding = find(&findings, "broker").to_string();
+    assert!(finding.contains("fail") && finding.contains("queue.url") && finding.contains(&nobody.to_string()), "{finding}");
+    assert!(!finding.contains("secret"), "{finding}");
 }
 
 #[test]

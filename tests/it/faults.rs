@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{Person, Up, data_folder, fixture, run};
+use crate::program::{Person, Up, data_folder, fixture, objects, run};
 
 /// Thirty uploads of all kinds, each with bytes of its own.
 fn mixed() -> Vec<(String, Vec<u8>)> {
@@ -128,7 +128,7 @@ async fn the_doctor_notices_a_lost_object_an_orphan_and_a_forgotten_asset() {
     let course = teacher.course("Spoilt").await;
     let clip = teacher.publish(&course, "clip.mp4", fixture("tiny.mp4")).await;
     assert!(failing(&doctor(data.path())).is_empty());
-    let objects = data.path().join("objects");
+    let objects = objects(data.path());
     let hls = objects.join("assets").join(clip["id"].as_str().expect("an id"));
     let segment = walk(&hls).into_iter().find(|path| path.extension().is_some_and(|extension| extension == "m4s")).expect("a segment");
     std::fs::write(objects.join("assets").join(clip["id"].as_str().expect("an id")).join("orphan"), "x").expect("write");

@@ -1,12 +1,18 @@
 //! End-to-end tests against the real program: it is started as people start it, spoken to over HTTP, and killed.
 
 mod arrows;
+mod backup;
 mod bad_input;
+
 mod certificate;
 mod crash_points;
+mod deploy;
 mod doctor;
 mod faults;
+mod metrics;
 mod openapi;
+mod operations;
 mod program;
 mod spine;
+mod traces;
 mod up;

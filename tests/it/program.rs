@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use kernel::testing_s3::S3Server;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -47,7 +48,32 @@ pub fn command(data: &Path) -> Command {
         .envs(kernel::jobs::Stage::ALL.map(|stage| (format!("LEARNHUB_STAGES_{stage}_BACKOFF_SECONDS").to_uppercase(), "0.2")))
         .env("LEARNHUB_JOBS_JANITOR_SECONDS", "5")
         .stdin(Stdio::null());
+    if let Some(bucket) = bucket(data) {
+        let set = |name: &str| format!("LEARNHUB_STORE_{name}");
+        command
+            .env(set("BUCKET"), bucket.bucket)
+            .env(set("ENDPOINT"), bucket.endpoint)
+            .env(set("PATH_STYLE"), "true")
+            .env(set("ACCESS_KEY_ID"), bucket.access_key_id)
+            .env(set("SECRET_ACCESS_KEY"), bucket.secret_access_key);
+    }
     command
+}
+
+/// With LEARNHUB_TEST_STORE=s3, each data folder has a bucket on this process's own S3 server.
+fn bucket(data: &Path) -> Option<kernel::config::Store> {
+    let wanted = std::env::var("LEARNHUB_TEST_STORE").is_ok_and(|store| store == "s3");
+    let name = data.file_name().expect("a data folder has a name").to_string_lossy();
+    wanted.then(|| S3Server::shared().bucket_named(&format!("of-{}", hex(name.as_bytes()))))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where the objects lie as files, whichever store it is.
+pub fn objects(data: &Path) -> PathBuf {
+    bucket(data).map_or_else(|| data.join("objects"), |bucket| S3Server::shared().folder(&bucket.bucket))
 }
 
 /// Runs a command to its end.
@@ -69,14 +95,25 @@ impl Up {
 
     /// As [`Up::start`], with variables of the test's own.
     pub fn start_with(mut command: Command) -> Self {
-        let log = std::env::var_os("LEARNHUB_TEST_LOG")
-            .map(|path| std::fs::File::options().create(true).append(true).open(path).expect("open the test log"));
-        let mut child = command
-            .args(["up", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(log.map_or_else(Stdio::null, Stdio::from))
-            .spawn()
-            .expect("start the program");
+        command.args(["up", "--listen", "127.0.0.1:0"]);
+        Self::spawn(command)
+    }
+
+    /// Any command that says where it listens.
+    pub fn spawn(command: Command) -> Self {
+        Self::listening(command, std::env::var_os("LEARNHUB_TEST_LOG").map(PathBuf::from))
+    }
+
+    /// As [`Up::start_with`], with its log in a file.
+    pub fn start_logging(mut command: Command, log: &Path) -> Self {
+        command.args(["up", "--listen", "127.0.0.1:0"]);
+        Self::listening(command, Some(log.to_owned()))
+    }
+
+    fn listening(mut command: Command, log: Option<PathBuf>) -> Self {
+        let log = log.map(|path| std::fs::File::options().create(true).append(true).open(path).expect("open the log"));
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(log.map_or_else(Stdio::null, Stdio::from)).spawn().expect("start the program");
         let stdout = child.stdout.take().expect("stdout is piped");
         let (found, address) = mpsc::channel();
         std::thread::spawn(move || {

@@ -6,11 +6,12 @@
 use std::path::PathBuf;
 
 use kernel::child::ChildFailure;
+use kernel::child::outputs::{self, Output};
 use kernel::jobs::Class;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Options, Progress, TranscodeError};
+use crate::{Manifest, Options, Progress, TranscodeError};
 
 /// The name under which the binary runs [`run`].
 pub const CHILD: &str = "transcode";
@@ -20,13 +21,21 @@ pub const CHILD: &str = "transcode";
 pub struct Request {
     /// The source; relative to the child's folder, or absolute.
     pub input: PathBuf,
-    /// Folder for the package; made when missing.
+    /// Folder for the package; made when missing. The only one that the child may write to.
     pub out: PathBuf,
     #[serde(default)]
     pub options: Options,
 }
 
-/// Answers a [`Request`] with a [`crate::Manifest`]. Progress counts frames of the source.
+/// What was made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Made {
+    pub manifest: Manifest,
+    /// Every file of the package, relative to its folder, in the order of [`Manifest::files`].
+    pub files: Vec<Output>,
+}
+
+/// Answers a [`Request`] with what was [`Made`]. Progress counts frames of the source.
 ///
 /// # Errors
 /// Poison with the code of a [`TranscodeError`]; a full disk is a resource, the rest of our own troubles transient.
@@ -34,7 +43,8 @@ pub fn run(request: Value, progress: &mut dyn FnMut(u64, u64)) -> Result<Value, 
     let request: Request = serde_json::from_value(request).map_err(|error| ours(Class::Transient, "internal", error.to_string()))?;
     let mut report = |Progress { frames_done, frames_total }| progress(frames_done, frames_total);
     let manifest = crate::transcode(&request.input, &request.out, &request.options, &mut report).map_err(failure)?;
-    serde_json::to_value(manifest).map_err(|error| ours(Class::Transient, "internal", error.to_string()))
+    let files = outputs::list(&request.out, manifest.files()).map_err(|error| ours(Class::Transient, "internal", error.to_string()))?;
+    serde_json::to_value(Made { manifest, files }).map_err(|error| ours(Class::Transient, "internal", error.to_string()))
 }
 
 fn failure(error: TranscodeError) -> ChildFailure {

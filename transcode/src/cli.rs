@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use kernel::child::{self, Limits};
+use kernel::child::{self, Limits, outputs};
 use kernel::jobs::{Class, Failure};
 
-use crate::child::{CHILD, Request};
-use crate::transcode_media::final_word;
+use crate::child::{CHILD, Made, Request};
+use crate::transcode_media::{SUSPECT, final_word, package_bytes};
 use crate::{Manifest, Options};
 
 /// Turn a video or audio file into an HLS package.
@@ -39,14 +39,23 @@ pub struct Args {
 /// It was done, but the input was refused.
 const REFUSED: u8 = 3;
 
+/// Folder of the package in the working folder.
+const PACKAGE: &str = "package";
+
 /// A file handed over by hand is the user's own: generous, but finite.
-const LIMITS: Limits = Limits {
-    memory_bytes: 4 << 30,
-    cpu_seconds: 48 * 3600,
-    file_bytes: 256 << 20,
-    wall: Duration::from_secs(24 * 3600),
-    stall: Duration::from_secs(300),
-};
+fn limits(source_bytes: u64) -> Limits {
+    Limits {
+        memory_bytes: 4 << 30,
+        cpu_seconds: 48 * 3600,
+        file_bytes: 256 << 20,
+        scratch_bytes: package_bytes(source_bytes),
+        wall: Duration::from_secs(24 * 3600),
+        stall: Duration::from_secs(300),
+        suspect: SUSPECT,
+        writes: vec![PACKAGE.into()],
+        ..Limits::default()
+    }
+}
 
 /// Runs the command; `program` is the binary whose child does the work.
 ///
@@ -65,13 +74,21 @@ pub fn run(args: &Args, program: &Path) -> Result<ExitCode> {
     // The child sees a file without a name, alone in its folder.
     fs::hard_link(&input, dir.join("source")).or_else(|_| fs::copy(&input, dir.join("source")).map(drop)).context("copy the file")?;
     let options = Options { threads: args.threads.into(), hold_repeats: !args.every_picture, ..Options::default() };
-    let request = serde_json::to_value(Request { input: "source".into(), out: "package".into(), options })?;
+    let request = serde_json::to_value(Request { input: "source".into(), out: PACKAGE.into(), options })?;
     let meter = Meter::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-    let outcome = runtime.block_on(child::run(program, CHILD, &request, &LIMITS, &dir, None, |done, total| meter.show(done, total)));
+    let package = dir.join(PACKAGE);
+    fs::create_dir(&package).context("make a folder for the package")?;
+    let made = runtime.block_on(async {
+        let limits = limits(input.metadata()?.len());
+        let ended = child::run(program, CHILD, &request, &limits, &dir, None, |done, total| meter.show(done, total)).await;
+        let made: Made = serde_json::from_value(ended.outcome?)?;
+        outputs::check(&package, made.files).await?;
+        Ok(made.manifest)
+    });
     meter.clear();
-    let manifest: Manifest = match outcome.map_err(|failure| final_word(failure, 1)) {
-        Ok(value) => serde_json::from_value(value).context("read the child's manifest")?,
+    let manifest: Manifest = match made.map_err(|failure| final_word(failure, 1)) {
+        Ok(manifest) => manifest,
         Err(Failure { class: Class::Poison, code, reason, .. }) => {
             eprintln!("{code}: {reason}");
             drop(aside);
@@ -83,7 +100,7 @@ pub fn run(args: &Args, program: &Path) -> Result<ExitCode> {
         }
         Err(failure) => bail!("{failure}"),
     };
-    move_into(&dir.join("package"), &args.out)?;
+    move_into(&package, &args.out)?;
     if args.json {
         let mut out = io::stdout().lock();
         serde_json::to_writer_pretty(&mut out, &manifest)?;

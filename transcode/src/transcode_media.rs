@@ -5,14 +5,15 @@
 use std::time::Duration;
 
 use kernel::chaos::{self, Protection};
-use kernel::child::Limits;
+use kernel::child::ending::code;
+use kernel::child::{Limits, outputs};
 use kernel::config::Pool;
 use kernel::jobs::{Class, Ctx, Done, Failure, Job, Runner};
 use kernel::pipeline::{Event, TranscodeMedia};
 use kernel::store::Key;
 
-use crate::child::{CHILD, Request};
-use crate::{MADE_BY, Manifest, Options};
+use crate::child::{CHILD, Made, Request};
+use crate::{MADE_BY, Options};
 
 /// Name of the source in the scratch folder: the name that was uploaded never becomes a path.
 const SOURCE: &str = "source";
@@ -20,6 +21,8 @@ const SOURCE: &str = "source";
 const PACKAGE: &str = "package";
 /// Longest time without a decoded frame.
 const STALL: Duration = Duration::from_secs(300);
+/// A decoder that says nothing for this long may go on, but not at the cost of others.
+pub(crate) const SUSPECT: Duration = Duration::from_secs(20);
 /// Largest file of a package: ten seconds at a rate far above any cap.
 const LARGEST_FILE: u64 = 256 << 20;
 
@@ -36,12 +39,15 @@ async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Failure>
         return ctx.skip("its asset is gone").await;
     };
     let dir = ctx.env.scratch("transcode")?;
-    ctx.env.store.fetch(&Key::source(&source), &dir.path().join(SOURCE)).await?;
+    let source_bytes = ctx.env.store.fetch(&Key::source(&source), &dir.path().join(SOURCE)).await?;
     kernel::crash_point!("transcode.fetched");
     let request = Request { input: SOURCE.into(), out: PACKAGE.into(), options: Options::default() };
-    let limits = limits(&ctx.env.pools.get(TranscodeMedia::STAGE), request.options.threads);
-    let made: Result<Manifest, Failure> = ctx.child(CHILD, &request, limits, dir.path()).await;
-    let manifest = made.map_err(|failure| final_word(failure, ctx.job.failures))?;
+    let limits = limits(&ctx.env.pools.get(TranscodeMedia::STAGE), request.options.threads, source_bytes);
+    // Only a folder that is there can be opened to the child.
+    std::fs::create_dir(dir.path().join(PACKAGE))?;
+    let made: Result<Made, Failure> = ctx.child(CHILD, &request, limits, dir.path()).await;
+    let Made { manifest, files } = made.map_err(|failure| final_word(failure, ctx.job.failures))?;
+    outputs::check(&dir.path().join(PACKAGE), files).await?;
 
     let prefix = ctx.prefix(asset_id);
     let put = async || -> Result<(), Failure> {
@@ -87,24 +93,34 @@ async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Failure>
 }
 
 /// What the child may use within one attempt.
-fn limits(pool: &Pool, threads: usize) -> Limits {
+fn limits(pool: &Pool, threads: usize, source_bytes: u64) -> Limits {
     let wall = Duration::from_secs_f64(pool.timeout_seconds as f64 * 0.95);
     Limits {
         memory_bytes: pool.memory_mb << 20,
         cpu_seconds: (wall.as_secs() * threads as u64).max(1),
         file_bytes: LARGEST_FILE,
+        scratch_bytes: package_bytes(source_bytes),
         wall,
         stall: STALL.min(wall),
+        suspect: SUSPECT,
+        writes: vec![PACKAGE.into()],
+        ..Limits::default()
     }
+}
+
+/// What a package may come to: renditions of a source in a better codec can be larger than it, and a long one of
+/// little rate has the sound of every hour added.
+pub(crate) fn package_bytes(source_bytes: u64) -> u64 {
+    source_bytes.saturating_mul(8).saturating_add(8 << 30)
 }
 
 /// The same file gives the same death: what met a limit, or crashed twice, is told instead of tried for ever.
 pub(crate) fn final_word(failure: Failure, failures_before: i32) -> Failure {
     let sentence = match failure.code.as_str() {
-        "timeout" | "stalled" | "out_of_memory" | "output_too_large" => {
+        code::TIMEOUT | code::STALLED | code::OUT_OF_MEMORY | code::OUTPUT_TOO_LARGE => {
             "converting this file takes more time or memory than this server allows; please export it shorter or smaller and upload that"
         }
-        "child_crashed" | "child_without_result" if failures_before > 0 => {
+        code::CRASHED | code::WITHOUT_RESULT | code::SANDBOX_VIOLATION if failures_before > 0 => {
             "this file makes our converter fail; please export it again as MP4 (H.264 and AAC) and upload that"
         }
         _ => return failure,
@@ -131,7 +147,7 @@ mod tests {
     fn the_child_ends_before_its_attempt_does() {
         let config = Config::from_parts(None, &[("HOME".to_owned(), "/".to_owned())].into()).unwrap();
         let pool = Pool { timeout_seconds: 100, memory_mb: 512, ..config.pool(TranscodeMedia::STAGE).clone() };
-        let limits = limits(&pool, 2);
+        let limits = limits(&pool, 2, 1 << 20);
         assert!(limits.wall < Duration::from_secs(100) && limits.cpu_seconds > 100);
         assert_eq!(limits.memory_bytes, 512 << 20);
     }

@@ -2,12 +2,16 @@
 
 use std::borrow::Cow;
 
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use tracing::error;
+use tracing::{debug, error};
 
 use super::request_id::current_request_id;
+use crate::dependency::{self, Dependency};
+use crate::env::Env;
 
 /// What a handler answers when it cannot do what was asked.
 #[derive(Debug)]
@@ -17,7 +21,11 @@ pub struct ApiError {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     retry_after: Option<u32>,
+    blamed: Option<Blamed>,
 }
+
+/// When to come back if nobody knows better, in seconds.
+const RETRY_AFTER: u32 = 5;
 
 /// One field of the request that is not right.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -53,7 +61,7 @@ pub struct Problem {
 impl ApiError {
     /// An error with this status, code and sentence.
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code: code.into(), detail: detail.into(), errors: Vec::new(), retry_after: None }
+        Self { status, code: code.into(), detail: detail.into(), errors: Vec::new(), retry_after: None, blamed: None }
     }
 
     /// 400
@@ -123,6 +131,9 @@ impl IntoResponse for ApiError {
             errors: self.errors,
         };
         let mut response = (self.status, axum::Json(problem)).into_response();
+        if let Some(blamed) = self.blamed {
+            response.extensions_mut().insert(blamed);
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after {
@@ -139,36 +150,78 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A database that does not answer is 503; everything else unforeseen is 500, logged once, here.
+/// As for any error, but a row that is not there is 404.
 impl From<sqlx::Error> for ApiError {
     fn from(cause: sqlx::Error) -> Self {
         match cause {
             sqlx::Error::RowNotFound => Self::not_found(),
-            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::PoolClosed => {
-                error!("the database does not answer: {cause}");
-                Self::unavailable("database_unavailable", "the database does not answer; try again in a moment", 5)
-            }
-            // 57P01..03: shutting down, crash recovery, starting up.
-            sqlx::Error::Database(ref db) if db.code().is_some_and(|code| code.starts_with("57P0")) => {
-                error!("the database is not ready: {cause}");
-                Self::unavailable("database_unavailable", "the database is starting; try again in a moment", 5)
-            }
             cause => anyhow::Error::from(cause).into(),
         }
     }
 }
 
+/// A service that is away is 503, a full disk 507; everything else unforeseen is 500, logged once, here.
 impl From<anyhow::Error> for ApiError {
     fn from(cause: anyhow::Error) -> Self {
-        match cause.downcast::<sqlx::Error>() {
-            Ok(sqlx @ (sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::PoolClosed)) => sqlx.into(),
-            Ok(sqlx) => internal(&anyhow::Error::from(sqlx)),
-            Err(cause) => internal(&cause),
+        if dependency::storage_full(&cause) {
+            error!("no space left: {cause:#}");
+            return Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "disk_full",
+                "the server's disk is full; tell its operator, and try again later",
+            );
         }
+        let Some(dependency) = dependency::blamed(&cause) else { return internal(&cause) };
+        // Once per outage is enough in the log: the breaker says it. This is for whoever looks closer.
+        debug!("{dependency} does not answer: {cause:#}");
+        let code = format!("{}_down", dependency.as_str());
+        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, format!("{dependency} does not answer; try again in a moment"));
+        error.retry_after = Some(RETRY_AFTER);
+        error.blamed = Some(Blamed(dependency, format!("{cause:#}")));
+        error
     }
+}
+
+/// Left in the extensions of an answer for [`report_blame`].
+#[derive(Clone, Debug)]
+struct Blamed(Dependency, String);
+
+/// Middleware: tells the breakers which service an answer blames, and the client when that is asked again.
+pub async fn report_blame(State(env): State<Env>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(Blamed(dependency, detail)) = response.extensions_mut().remove() {
+        env.breakers.report_down(dependency, detail);
+        response.headers_mut().insert(header::RETRY_AFTER, env.breakers.retry_after(dependency).into());
+    }
+    response
 }
 
 fn internal(cause: &anyhow::Error) -> ApiError {
     error!("a request failed: {cause:#}");
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something went wrong on our side; the request id helps us to find it")
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+    use crate::dependency::Down;
+
+    fn answer(cause: anyhow::Error) -> (u16, String) {
+        let error = ApiError::from(cause);
+        (error.status.as_u16(), error.code.into_owned())
+    }
+
+    #[test]
+    fn what_is_away_is_503_what_is_full_507_and_what_is_wrong_500() {
+        let away = Err::<(), _>(Down(Dependency::Objects)).context("fetch the poster").unwrap_err();
+        assert_eq!(answer(away), (503, "objects_down".into()));
+        let gone = anyhow::Error::from(sqlx::Error::PoolTimedOut).context("list courses");
+        assert_eq!(answer(gone), (503, "database_down".into()));
+        let full = anyhow::Error::from(std::io::Error::from(std::io::ErrorKind::StorageFull)).context(Down(Dependency::Objects));
+        assert_eq!(answer(full), (507, "disk_full".into()));
+        assert_eq!(answer(anyhow::anyhow!("a mistake")), (500, "internal".into()));
+        assert_eq!(ApiError::from(sqlx::Error::RowNotFound).status(), StatusCode::NOT_FOUND);
+    }
 }

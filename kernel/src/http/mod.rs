@@ -7,7 +7,7 @@ mod page;
 mod request_id;
 
 pub use auth::{Principal, Role, Tokens};
-pub use error::{ApiError, FieldError, Problem};
+pub use error::{ApiError, FieldError, Problem, report_blame};
 pub use json::{Json, check};
 pub use page::{Cursor, Page, PageQuery};
 pub use request_id::{RequestId, request_id};

@@ -2,7 +2,7 @@
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
@@ -10,8 +10,10 @@ use tracing::Instrument;
 use crate::events::Cause;
 use crate::http::Principal;
 use crate::jobs::Lane;
+use crate::telemetry::trace::{self, Traceparent};
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 tokio::task_local! {
     static CURRENT: String;
@@ -26,17 +28,31 @@ pub fn current_request_id() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
-/// Middleware: takes a sane `X-Request-Id` or makes one, and answers with it.
+/// Middleware: the trace id of a W3C `traceparent`, else a sane `X-Request-Id`, else an id of our own, which is a trace
+/// id as well; and answers with it. A caller who traces and sends both is answered with the trace id.
 pub async fn request_id(mut request: Request, next: Next) -> Response {
-    let given = request.headers().get(HEADER).and_then(|value| value.to_str().ok()).filter(|id| sane(id));
-    let id = given.map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), str::to_owned);
+    let (id, caller) = identify(request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let span = tracing::info_span!("http", request_id = %id, method = %request.method(), path = %request.uri().path());
+    let span =
+        tracing::info_span!("http", otel.kind = "server", request_id = %id, method = %request.method(), path = %request.uri().path());
+    trace::begin(&span, &id, caller.as_ref());
     let mut response = CURRENT.scope(id.clone(), next.run(request).instrument(span)).await;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);
     }
     response
+}
+
+/// The id of a request with these headers, and the trace that it continues.
+fn identify(headers: &HeaderMap) -> (String, Option<Traceparent>) {
+    let header = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let caller = header(&TRACEPARENT).and_then(Traceparent::parse);
+    let id = match (&caller, header(&HEADER).filter(|id| sane(id))) {
+        (Some(caller), _) => caller.trace_id.clone(),
+        (None, Some(given)) => given.to_owned(),
+        (None, None) => uuid::Uuid::now_v7().simple().to_string(),
+    };
+    (id, caller)
 }
 
 fn sane(id: &str) -> bool {

@@ -4,7 +4,9 @@
 //! large, that a stage never runs. What that overdraws is at most one job per stage.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -67,7 +69,11 @@ pub struct Admission {
 struct Inner {
     running: BTreeMap<Stage, usize>,
     reserved_bytes: u64,
+    /// Jobs that gave their slot up, see [`Reserved::step_aside`].
+    aside: usize,
     learned: BTreeMap<Stage, Estimate>,
+    /// Run time that nine of ten jobs stay below, seconds.
+    mostly: BTreeMap<Stage, f64>,
 }
 
 impl Admission {
@@ -87,13 +93,19 @@ impl Admission {
         let bytes = (inner.estimate(stage, pool).memory_bytes as f64 * f64::from(factor)) as u64;
         *inner.running.entry(stage).or_default() += 1;
         inner.reserved_bytes += bytes;
-        Reserved { of: self.clone(), stage, bytes }
+        Reserved { of: self.clone(), stage, bytes, aside: AtomicBool::new(false) }
     }
 
     /// How many run, and what one more is expected to use.
     pub fn show(&self, stage: Stage, pool: &Pool) -> (usize, Estimate) {
         let inner = self.lock();
         (inner.running(stage), inner.estimate(stage, pool))
+    }
+
+    /// A job of the stage that shows no progress for this long is suspect: three times what nine of ten take in all.
+    pub fn suspect_after(&self, stage: Stage) -> Duration {
+        let mostly = self.lock().mostly.get(&stage).copied().unwrap_or(10.0);
+        Duration::from_secs_f64((3.0 * mostly).clamp(2.0, 600.0))
     }
 
     /// Hears when something ends.
@@ -106,11 +118,12 @@ impl Admission {
         let stages: Vec<String> = Stage::ALL.iter().map(|stage| stage.as_str().to_owned()).collect();
         let rows = sqlx::query!(
             r#"select stage as "stage!", percentile_cont(0.9) within group (order by used_memory_bytes::float8) as memory,
-                      percentile_cont(0.5) within group (order by used_cpu_seconds / greatest(seconds, 0.001)) as cpus
+                      percentile_cont(0.5) within group (order by used_cpu_seconds / greatest(seconds, 0.001)) as cpus,
+                      percentile_cont(0.9) within group (order by seconds) as "mostly!"
                  from unnest($1::text[]) stage, lateral (
                    select used_memory_bytes, used_cpu_seconds, extract(epoch from ended_at - started_at)::float8 as seconds from jobs j
                     where j.stage = stage and j.state in ('done', 'dead') order by ended_at desc limit 50) last
-                where used_memory_bytes is not null group by stage having count(*) >= 5"#,
+                group by stage having count(*) >= 5"#,
             &stages,
         )
         .fetch_all(db)
@@ -118,7 +131,9 @@ impl Admission {
         .context("learn what jobs use")?;
         let mut inner = self.lock();
         for row in rows {
-            if let (Ok(stage), Some(memory), Some(cpus)) = (row.stage.parse(), row.memory, row.cpus) {
+            let Ok(stage) = row.stage.parse() else { continue };
+            inner.mostly.insert(stage, row.mostly);
+            if let (Some(memory), Some(cpus)) = (row.memory, row.cpus) {
                 // A quarter more: the next one is a little larger than nine of ten were.
                 inner.learned.insert(stage, Estimate { memory_bytes: (memory * 1.25) as u64, cpus });
             }
@@ -136,6 +151,12 @@ impl Inner {
         self.running.get(&stage).copied().unwrap_or(0)
     }
 
+    fn leave(&mut self, stage: Stage) {
+        if let Some(running) = self.running.get_mut(&stage) {
+            *running -= 1;
+        }
+    }
+
     /// As learned, within the limit of the pool; as configured until something is known.
     fn estimate(&self, stage: Stage, pool: &Pool) -> Estimate {
         let limit = pool.memory_mb << 20;
@@ -151,13 +172,35 @@ pub struct Reserved {
     of: std::sync::Arc<Admission>,
     stage: Stage,
     bytes: u64,
+    aside: AtomicBool,
+}
+
+/// Most jobs of a process that may run without a slot.
+const MOST_ASIDE: usize = 4;
+
+impl Reserved {
+    /// Gives the slot to another job while this one goes on: a file that hangs its reader must not keep its
+    /// neighbours waiting. Its memory stays set aside. Does nothing when too many have stepped aside already.
+    pub fn step_aside(&self) -> bool {
+        let mut inner = self.of.lock();
+        if self.aside.load(Ordering::Relaxed) || inner.aside >= MOST_ASIDE {
+            return false;
+        }
+        self.aside.store(true, Ordering::Relaxed);
+        inner.aside += 1;
+        inner.leave(self.stage);
+        drop(inner);
+        self.of.freed.send_replace(());
+        true
+    }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
         let mut inner = self.of.lock();
-        if let Some(running) = inner.running.get_mut(&self.stage) {
-            *running -= 1;
+        match self.aside.load(Ordering::Relaxed) {
+            true => inner.aside -= 1,
+            false => inner.leave(self.stage),
         }
         inner.reserved_bytes -= self.bytes;
         drop(inner);
@@ -237,6 +280,9 @@ mod tests {
         let freed = admission.freed();
         let first = admission.reserve(Stage::Extract, &pool(9), 2.0);
         assert_eq!(admission.room(Stage::Extract, &pool(9)), (1, Bound::Memory), "twice its usual memory is set aside");
+        assert!(first.step_aside() && !first.step_aside());
+        assert_eq!(admission.show(Stage::Extract, &pool(9)).0, 0, "one that stepped aside holds no slot");
+        assert_eq!(admission.room(Stage::Extract, &pool(9)), (1, Bound::Memory), "but its memory");
         drop(first);
         assert!(freed.has_changed().unwrap());
         assert_eq!(admission.room(Stage::Extract, &pool(9)), (3, Bound::Memory));

@@ -7,15 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, PgTransaction};
-use tracing::info;
+use tracing::{Instrument, debug, info, info_span, warn};
 
-use super::{Claimed, Failure, Job, enqueue, ledger};
-use crate::child::{self, Limits};
+use super::{Claimed, Class, Failure, Job, enqueue, ledger};
+use crate::child::{self, Limits, Usage};
 use crate::env::Env;
 use crate::events;
 use crate::id::AssetId;
 use crate::pipeline::Event;
 use crate::store::Prefix;
+use crate::telemetry;
 
 /// A claimed job and the world around it.
 #[derive(Clone)]
@@ -24,27 +25,6 @@ pub struct Ctx {
     pub job: Claimed,
     progress: ProgressSender,
     used: UsageMeter,
-}
-
-/// What the children of one attempt used.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Usage {
-    /// Largest resident memory of any of them, bytes.
-    pub peak_memory_bytes: u64,
-    /// Processor time of all of them.
-    pub cpu: std::time::Duration,
-}
-
-impl Usage {
-    /// As stored: null when there was no child.
-    pub(super) fn peak_memory_bytes(self) -> Option<i64> {
-        (self.peak_memory_bytes > 0).then(|| i64::try_from(self.peak_memory_bytes).unwrap_or(i64::MAX))
-    }
-
-    /// As stored: null when there was no child.
-    pub(super) fn cpu_seconds(self) -> Option<f32> {
-        (!self.cpu.is_zero()).then_some(self.cpu.as_secs_f32())
-    }
 }
 
 /// Adds up [`Usage`]; shared by an attempt's handler and the runner, which records it also when the handler fails.
@@ -58,8 +38,9 @@ impl UsageMeter {
 
     fn add(&self, more: Usage) {
         let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        used.peak_memory_bytes = used.peak_memory_bytes.max(more.peak_memory_bytes);
-        used.cpu += more.cpu;
+        used.peak_rss_bytes = used.peak_rss_bytes.max(more.peak_rss_bytes);
+        used.cpu_seconds += more.cpu_seconds;
+        used.wall += more.wall;
     }
 }
 
@@ -98,11 +79,6 @@ impl Ctx {
         self.used.clone()
     }
 
-    /// Notes what a child used.
-    pub fn note_usage(&self, used: Usage) {
-        self.used.add(used);
-    }
-
     /// The fresh folder for this attempt's objects.
     pub fn prefix(&self, asset: AssetId) -> Prefix {
         Prefix::attempt(asset, self.job.id, self.job.attempt)
@@ -119,18 +95,27 @@ impl Ctx {
         crate::crash_point!("child.before");
         let progress = self.progress();
         let report = move |done, total| progress.report(done, total);
-        let answer = child::run(
-            &self.env.config.paths.program,
-            name,
-            &serde_json::to_value(request)?,
-            &limits.times(self.job.limits_factor),
-            dir,
-            self.job.request_id.as_deref(),
-            report,
-        )
-        .await?;
+        let span = info_span!("child", child = name, request_id = self.job.request_id.as_deref());
+        let program = &self.env.config.paths.program;
+        let request = serde_json::to_value(request)?;
+        let limits = limits.times(self.job.limits_factor);
+        let ended = async {
+            let ended = child::run(program, name, &request, &limits, dir, self.job.request_id.as_deref(), report).await;
+            match &ended.outcome {
+                Ok(_) => debug!("the child is done"),
+                // A refused input is the child's work done, not its death.
+                Err(failure) if failure.class == Class::Poison => info!("the child refused its input: {}", failure.code),
+                Err(failure) => {
+                    telemetry::child_died(name, &failure.code);
+                    warn!("the child died: {failure}");
+                }
+            }
+            ended
+        };
+        let ended = ended.instrument(span).await;
+        self.used.add(ended.usage);
         crate::crash_point!("child.after");
-        Ok(serde_json::from_value(answer)?)
+        Ok(serde_json::from_value(ended.outcome?)?)
     }
 
     /// Begins the one transaction that ends this job. Fails as lost when another worker has taken over.
@@ -144,10 +129,19 @@ impl Ctx {
         Ok(Finishing { tx, job: self.job.clone() })
     }
 
+    /// Ends a job whose work left nothing to write: one statement instead of a transaction.
+    pub async fn done(&self) -> Result<Done, Failure> {
+        let mut conn = self.env.db.acquire().await?;
+        if !ledger::finish(&mut conn, &self.job, self.used.read()).await? {
+            return Err(Failure::lost());
+        }
+        Ok(Done(()))
+    }
+
     /// Ends the job with nothing done, for instance because what it was about is gone.
     pub async fn skip(&self, why: &str) -> Result<Done, Failure> {
         info!(job.id = %self.job.id, "nothing to do for {}: {why}", self.job.kind);
-        self.finish().await?.commit_silent().await
+        self.done().await
     }
 }
 

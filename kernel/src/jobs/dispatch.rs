@@ -32,7 +32,8 @@ pub async fn dispatch(runner: Runner, stage: Stage, admission: Arc<Admission>, s
         settings.borrow_and_update();
         freed.borrow_and_update();
         let pool = runner.env().pools.get(stage);
-        let room = match closed(&runner, stage, &admission, &pool) {
+        let closed = closed(&runner, stage, &admission, &pool);
+        let room = match closed {
             Some(_) => 0,
             None => admission.room(stage, &pool).0,
         };
@@ -49,14 +50,13 @@ pub async fn dispatch(runner: Runner, stage: Stage, admission: Arc<Admission>, s
                     for job in jobs {
                         let set_aside = admission.reserve(stage, &pool, job.limits_factor);
                         let (runner, hurry) = (runner.clone(), hurry.clone());
-                        running.spawn(async move {
-                            runner.work(job, &hurry).await;
-                            drop(set_aside);
-                        });
+                        let suspect_after = admission.suspect_after(stage);
+                        running.spawn(async move { runner.work(job, &hurry, Some((set_aside, suspect_after))).await });
                     }
                     continue;
                 }
                 Err(error) => {
+                    runner.env().breakers.report(&error);
                     warn!("stage {stage} cannot claim and tries again: {error:#}");
                     tokio::select! {
                         () = tokio::time::sleep(Duration::from_secs(1)) => {}
@@ -69,6 +69,7 @@ pub async fn dispatch(runner: Runner, stage: Stage, admission: Arc<Admission>, s
         tokio::select! {
             () = runner.env().bell.wait(stage), if room > 0 => look = true,
             Some(_) = running.join_next() => {}
+            () = runner.env().breakers.until_closed(stage), if closed == Some(Closed::Dependency) => {}
             _ = settings.changed() => {}
             _ = freed.changed() => {}
             () = stop.cancelled() => {}
@@ -107,6 +108,9 @@ async fn claim(runner: &Runner, stage: Stage, pool: &Pool, room: usize, claims: 
 fn closed(runner: &Runner, stage: Stage, admission: &Admission, pool: &Pool) -> Option<Closed> {
     if runner.env().pools.now().paused.contains_key(&stage) {
         return Some(Closed::Paused);
+    }
+    if runner.env().breakers.open_for(stage).is_some() {
+        return Some(Closed::Dependency);
     }
     match admission.room(stage, pool) {
         (0, Bound::Concurrency) => Some(Closed::Concurrency),

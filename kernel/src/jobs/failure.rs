@@ -4,7 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::child::ending;
 use crate::dependency::{self, Dependency};
+
+/// How often an input may break its reader before it is given up.
+const MOST_CRASHES: i32 = 3;
 
 /// The class decides what happens next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -31,6 +35,17 @@ impl Class {
             Self::Resource => "resource",
             Self::Dependency => "dependency",
             Self::Lost => "lost",
+        }
+    }
+
+    /// After how many failures a job is dead, where the class knows better than the kind of job; `None`: where the
+    /// job's own limit decides.
+    pub fn most_failures(self) -> Option<i32> {
+        match self {
+            Self::Poison => Some(1),
+            // What was too much once mostly is so again, unless the second attempt is given more.
+            Self::Resource => Some(3),
+            Self::Transient | Self::Dependency | Self::Lost => None,
         }
     }
 }
@@ -73,9 +88,21 @@ impl Failure {
         }
     }
 
+    /// The service that is away, if that is why.
+    pub fn dependency_down(&self) -> Option<Dependency> {
+        let name = self.code.strip_suffix("_down").filter(|_| self.class == Class::Dependency)?;
+        Dependency::ALL.into_iter().find(|dependency| dependency.as_str() == name)
+    }
+
     /// The lease is gone; see [`Class::Lost`].
     pub fn lost() -> Self {
         Self { class: Class::Lost, code: "lease_lost".into(), reason: "another worker took over".into(), detail: None }
+    }
+
+    /// After how many failures of this kind a job is dead: as the class says, and sooner than other transient ones
+    /// for what the input does to the process that reads it, since it will mostly do it again.
+    pub fn most_failures(&self) -> Option<i32> {
+        if ending::code::CRASHES.contains(&self.code.as_str()) { Some(MOST_CRASHES) } else { self.class.most_failures() }
     }
 
     /// Adds what an operator wants to know.
@@ -116,5 +143,20 @@ pub trait OrFail<T> {
 impl<T, E: fmt::Display> OrFail<T> for Result<T, E> {
     fn or_fail(self, code: &str, reason: &str) -> Result<T, Failure> {
         self.map_err(|error| Failure::poison(code, reason).with_detail(error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_breaks_its_reader_is_given_up_sooner_than_what_waits_for_a_service() {
+        assert_eq!(Failure::poison("pdf_encrypted", "x").most_failures(), Some(1));
+        for code in ending::code::CRASHES {
+            assert_eq!(Failure::transient(code, "x").most_failures(), Some(3), "{code}");
+        }
+        assert_eq!(Failure::transient("internal", "x").most_failures(), None);
+        assert_eq!(Failure::transient(ending::code::KILLED, "x").most_failures(), None);
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use sqlx::{PgConnection, PgPool};
 
-use super::ctx::Usage;
 use super::{Class, Failure, Lane, Stage};
 use crate::chaos::{self, Protection};
+use crate::child::Usage;
 use crate::events::{self, Cause};
 use crate::id::{AccountId, AssetId, JobId};
 use crate::index_marks;
@@ -30,6 +30,8 @@ pub struct Claimed {
     pub max_failures: i32,
     /// How many times the usual memory and time this attempt gets: more than 1 after one that met a limit.
     pub limits_factor: f32,
+    /// From when it was due until this claim.
+    pub waited: Duration,
 }
 
 impl Claimed {
@@ -103,7 +105,8 @@ async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize) -> sqlx::Resu
                 progress_done = 0, progress_total = 0, lease_until = now() + make_interval(secs => $7),
                 max_failures = case when $8 > 0 then $8 else max_failures end
            from picked where jobs.id = picked.id
-         returning jobs.id, kind, lane, payload, asset_id, owner_id, request_id, attempt, failures, max_failures, limits_factor, turn",
+         returning jobs.id, kind, lane, payload, asset_id, owner_id, request_id, attempt, failures, max_failures, limits_factor, turn,
+                   greatest(extract(epoch from now() - jobs.run_at), 0)::float8 as \"waited!\"",
         ask.stage.as_str(),
         &lanes,
         ask.kinds,
@@ -131,6 +134,7 @@ async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize) -> sqlx::Resu
                 failures: row.failures,
                 max_failures: row.max_failures,
                 limits_factor: row.limits_factor,
+                waited: Duration::from_secs_f64(row.waited),
             };
             (ask.lanes.iter().position(|lane| *lane == job.lane), row.turn, job)
         })
@@ -193,13 +197,23 @@ pub async fn finish(conn: &mut PgConnection, job: &Claimed, used: Usage) -> Resu
           where id = $1 and attempt = $2 and state = 'running'",
         job.id.0,
         job.attempt,
-        used.peak_memory_bytes(),
-        used.cpu_seconds(),
+        memory_bytes(used),
+        cpu_seconds(used),
     )
     .execute(conn)
     .await
     .with_context(|| format!("finish job {}", job.id))?;
     Ok(changed.rows_affected() == 1 || chaos::without(Protection::Fencing))
+}
+
+/// Peak memory as stored: null when there was no child.
+fn memory_bytes(used: Usage) -> Option<i64> {
+    (used.peak_rss_bytes > 0).then(|| i64::try_from(used.peak_rss_bytes).unwrap_or(i64::MAX))
+}
+
+/// Processor time as stored: null when there was no child.
+fn cpu_seconds(used: Usage) -> Option<f32> {
+    (used.cpu_seconds > 0.0).then_some(used.cpu_seconds as f32)
 }
 
 /// How a failed attempt left its job.
@@ -225,7 +239,8 @@ pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Durati
     let mut tx = db.begin().await.context("begin recording a failure")?;
     let away = failure.class == Class::Dependency;
     let failures = job.failures + i32::from(!away);
-    let dead = failure.class == Class::Poison || !away && failures >= job.max_failures;
+    let most = job.max_failures.min(failure.most_failures().unwrap_or(i32::MAX));
+    let dead = !away && failures >= most;
     let pause = if away { jittered(DEPENDENCY_PAUSE, 1, job.id) } else { jittered(backoff, failures, job.id) };
     let factor = if failure.class == Class::Resource { (job.limits_factor * 2.0).min(LARGEST_FACTOR) } else { job.limits_factor };
     let changed = sqlx::query!(
@@ -245,8 +260,8 @@ pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Durati
         failure.reason,
         failure.detail,
         factor,
-        used.peak_memory_bytes(),
-        used.cpu_seconds(),
+        memory_bytes(used),
+        cpu_seconds(used),
     )
     .execute(&mut *tx)
     .await;

@@ -26,7 +26,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
-pub use ctx::{Ctx, Done, Finishing, ProgressSender, Usage};
+pub use crate::child::Usage;
+pub use ctx::{Ctx, Done, Finishing, ProgressSender};
 pub use failure::{Class, Failure, OrFail};
 pub use ledger::Claimed;
 pub use pools::Pools;

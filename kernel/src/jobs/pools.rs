@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -201,7 +201,7 @@ pub async fn resume(db: &PgPool, stage: Option<Stage>, host: Option<&str>) -> Re
 }
 
 /// All pauses.
-pub async fn pauses(db: &PgPool) -> Result<Vec<Pause>> {
+pub async fn pauses(db: impl PgExecutor<'_>) -> Result<Vec<Pause>> {
     let rows = sqlx::query!("select stage, host, reason, paused_by, paused_at from pauses order by stage, host")
         .fetch_all(db)
         .await

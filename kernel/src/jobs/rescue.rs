@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use sqlx::PgPool;
 use tracing::warn;
 
-use super::ctx::Usage;
 use super::ledger::{self, Aftermath};
-use super::{Claimed, Class, Failure, Stage};
+use crate::telemetry;
+use super::{Claimed, Class, Failure, Stage, Usage};
 
 /// What the names of all workers begin with whose processes this one can see: host and PID namespace.
 pub fn neighbourhood() -> String {
@@ -51,6 +51,7 @@ pub async fn rescue(db: &PgPool, backoff: impl Fn(Stage) -> Duration) -> Result<
             failures: row.failures,
             max_failures: row.max_failures,
             limits_factor: row.limits_factor,
+            waited: Duration::ZERO,
         };
         let failure = Failure {
             class: Class::Lost,
@@ -60,6 +61,7 @@ pub async fn rescue(db: &PgPool, backoff: impl Fn(Stage) -> Duration) -> Result<
         };
         // A holder that beats its heart just now loses the job all the same; its attempt is fenced off.
         if ledger::fail(db, &job, &failure, backoff(stage), Usage::default()).await? != Aftermath::NotOurs {
+            telemetry::lease_rescued(stage);
             warn!(job.id = %job.id, "rescued {} from a worker that went silent", job.kind);
             rescued += 1;
             crate::crash_point!("rescue.recorded");

@@ -12,13 +12,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
 
-use super::admission::Admission;
+use super::admission::{Admission, Reserved};
 use super::ledger::{self, Aftermath, Ask, Pulse};
 use super::rescue::{self, worker_name};
 use super::workers::{self, Worker};
 use super::{Claimed, Ctx, Done, Failure, Job, Lane, Stage, Usage, control, dispatch};
 use crate::chaos::{self, Protection};
+use crate::breaker::State;
+use crate::dependency::needed_by;
 use crate::env::Env;
+use crate::telemetry::{self, Outcome, trace};
 
 type Handler = Arc<dyn Fn(Ctx, serde_json::Value) -> BoxFuture<'static, Result<Done, Failure>> + Send + Sync>;
 
@@ -125,7 +128,7 @@ impl Runner {
             let before = ran;
             for stage in &self.stages {
                 while let Some(job) = self.next(*stage).await? {
-                    self.work(job, &CancellationToken::new()).await;
+                    self.work(job, &CancellationToken::new(), None).await;
                     ran += 1;
                 }
             }
@@ -152,14 +155,17 @@ impl Runner {
         Ok(ledger::claim(&self.env.db, &ask).await?.pop())
     }
 
-    pub(super) async fn work(&self, job: Claimed, hurry: &CancellationToken) {
+    /// Runs a job to its end, whatever that is. `slot` is what it holds, and after what silence it gives that up.
+    pub(super) async fn work(&self, job: Claimed, hurry: &CancellationToken, slot: Option<(Reserved, Duration)>) {
         let span = info_span!("job", job.id = %job.id, kind = %job.kind, attempt = job.attempt, request_id = job.request_id.as_deref());
-        self.attempt(job, hurry).instrument(span).await;
+        trace::join(&span, job.request_id.as_deref());
+        self.attempt(job, hurry, slot.as_ref()).instrument(span).await;
     }
 
-    async fn attempt(&self, job: Claimed, hurry: &CancellationToken) {
+    async fn attempt(&self, job: Claimed, hurry: &CancellationToken, slot: Option<&(Reserved, Duration)>) {
         crate::crash_point!("handler.begin");
         let begun = Instant::now();
+        telemetry::job_started(job.stage, job.waited.as_secs_f64());
         let ctx = Ctx::new(self.env.clone(), job.clone());
         let (progress, used) = (ctx.progress(), ctx.used());
         let pool = self.env.pools.get(job.stage);
@@ -171,70 +177,98 @@ impl Runner {
         let timeout = pool.timeout().mul_f32(job.limits_factor);
         let outcome = tokio::select! {
             done = handler => done.unwrap_or_else(|panic| Err(Failure::transient("panic", "something went wrong on our side; it is being tried again").with_detail(panic_text(&*panic)))),
-            end = self.watch(&job, &progress, pool.lease()) => match end {
+            end = self.watch(&job, &progress, pool.lease(), slot) => match end {
                 Pulse::CancelWanted => {
                     info!("cancelled {}", job.kind);
+                    telemetry::job_ended(job.stage, Outcome::Cancelled, None, begun.elapsed().as_secs_f64());
                     return log_error(control::cancelled(&self.env.db, &job).await.map(drop));
                 }
                 Pulse::Lost | Pulse::Held => Err(Failure::lost()),
             },
             () = tokio::time::sleep(timeout) => Err(Failure::resource("timeout", "processing took longer than this server allows")),
-            () = hurry.cancelled() => return log_error(ledger::release(&self.env.db, &job).await),
+            () = hurry.cancelled() => {
+                telemetry::job_ended(job.stage, Outcome::Released, None, begun.elapsed().as_secs_f64());
+                return log_error(ledger::release(&self.env.db, &job).await);
+            }
         };
         crate::crash_point!("handler.end");
         let took_ms = begun.elapsed().as_millis() as u64;
-        metrics::histogram!("learnhub_job_run_seconds", "stage" => job.stage.as_str()).record(begun.elapsed().as_secs_f64());
-        let outcome_name = match outcome {
+        let (outcome, class) = match outcome {
             Ok(Done { .. }) => {
                 info!(took_ms, "done: {}", job.kind);
-                "done"
+                for dependency in needed_by(job.stage) {
+                    self.env.breakers.report_up(*dependency);
+                }
+                (Outcome::Done, None)
             }
             Err(failure) if failure.class == super::Class::Lost => {
                 warn!("lost the lease of {}; another worker has it", job.kind);
-                "lost"
+                (Outcome::Lost, Some(failure.class))
             }
-            Err(failure) => self.record(&job, failure, pool.backoff(), used.read()).await,
+            Err(failure) => {
+                let class = failure.class;
+                (self.record(&job, failure, pool.backoff(), used.read()).await, Some(class))
+            }
         };
-        metrics::counter!("learnhub_jobs_total", "stage" => job.stage.as_str(), "outcome" => outcome_name).increment(1);
+        telemetry::job_ended(job.stage, outcome, class, begun.elapsed().as_secs_f64());
     }
 
-    async fn record(&self, job: &Claimed, failure: Failure, backoff: Duration, used: Usage) -> &'static str {
+    async fn record(&self, job: &Claimed, failure: Failure, backoff: Duration, used: Usage) -> Outcome {
+        if let Some(dependency) = failure.dependency_down() {
+            self.env.breakers.report_down(dependency, failure.to_string());
+        }
         match ledger::fail(&self.env.db, job, &failure, backoff, used).await {
             Ok(Aftermath::Retry(_)) if failure.class == super::Class::Dependency => {
                 warn!("{} waits: {failure}", job.kind);
-                "parked"
+                Outcome::Parked
             }
             Ok(Aftermath::Retry(pause)) => {
                 warn!("{} failed and runs again in {pause:.1?}: {failure}", job.kind);
-                "retried"
+                Outcome::Retried
             }
             Ok(Aftermath::Dead) if failure.class == super::Class::Poison => {
                 info!("{} refused its input: {failure}", job.kind);
-                "poison"
+                Outcome::Dead
             }
             Ok(Aftermath::Dead) => {
                 error!("{} is dead after {} failures: {failure}", job.kind, job.failures + 1);
-                "dead"
+                Outcome::Dead
             }
-            Ok(Aftermath::NotOurs) => "lost",
+            Ok(Aftermath::NotOurs) => Outcome::Lost,
             Err(error) => {
                 // The lease runs out and the sweep of any worker takes it from there.
                 error!("cannot record that {} failed ({failure}): {error:#}", job.kind);
-                "unrecorded"
+                Outcome::Unrecorded
             }
         }
     }
 
     /// Beats the heart until the job is lost or to be cancelled.
-    async fn watch(&self, job: &Claimed, progress: &super::ProgressSender, lease: Duration) -> Pulse {
+    async fn watch(&self, job: &Claimed, progress: &super::ProgressSender, lease: Duration, slot: Option<&(Reserved, Duration)>) -> Pulse {
         let mut heard = Instant::now();
         let beat = (lease / 5).min(Duration::from_secs(1));
         // Most jobs end before the first beat.
         let mut beats = tokio::time::interval_at(tokio::time::Instant::now() + beat, beat);
         let mut last = (u64::MAX, 0);
+        let mut moved = (Instant::now(), (0, 0));
+        // What hung once gives way at once.
+        if let Some((slot, _)) = slot
+            && job.limits_factor > 1.0
+        {
+            slot.step_aside();
+        }
         loop {
             beats.tick().await;
             let (done, total) = progress.read();
+            if moved.1 != (done, total) {
+                moved = (Instant::now(), (done, total));
+            }
+            if let Some((slot, suspect_after)) = slot
+                && moved.0.elapsed() > *suspect_after
+                && slot.step_aside()
+            {
+                info!("{} is silent for long and leaves its slot to others", job.kind);
+            }
             if (done, total) == last && heard.elapsed() < lease / 4 && heard.elapsed() < Duration::from_secs(2) {
                 continue;
             }
@@ -265,8 +299,7 @@ async fn sweep(runner: Runner, admission: Arc<Admission>, stop: CancellationToke
     }
     for round in 0_u64.. {
         let swept: Result<Option<Duration>> = async {
-            let rescued = rescue::rescue(&env.db, |stage| env.pools.get(stage).backoff()).await?;
-            metrics::counter!("learnhub_jobs_rescued_total").increment(rescued as u64);
+            rescue::rescue(&env.db, |stage| env.pools.get(stage).backoff()).await?;
             let (_, soon) = ledger::ripen(&env.db).await?;
             for stage in ledger::due(&env.db).await? {
                 env.bell.ring(stage);
@@ -284,7 +317,8 @@ async fn sweep(runner: Runner, admission: Arc<Admission>, stop: CancellationToke
                 started_at,
                 seen_at: env.clock.now(),
             };
-            workers::report(&env.db, &worker, &serde_json::json!([])).await?;
+            let away: Vec<_> = env.breakers.snapshot().into_iter().filter(|standing| standing.state != State::Closed).collect();
+            workers::report(&env.db, &worker, &serde_json::to_value(away)?).await?;
             Ok(soon)
         }
         .await;

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
 
 use super::Stage;
@@ -83,7 +83,7 @@ pub async fn leave(db: &PgPool, name: &str) -> Result<()> {
 }
 
 /// Processes that reported within the last half minute.
-pub async fn present(db: &PgPool) -> Result<Vec<Worker>> {
+pub async fn present(db: impl PgExecutor<'_>) -> Result<Vec<Worker>> {
     let rows = sqlx::query!(
         "select name, host, version, pools, memory_bytes, started_at, seen_at from workers
           where seen_at > now() - interval '30 seconds' order by host, name"

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use anyhow::Result;
 use async_trait::async_trait;
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
@@ -19,50 +21,63 @@ pub const CHANNEL: &str = "learnhub_jobs";
 /// Bells of this process, rung by a listener on the database.
 pub struct PostgresBell {
     stages: BTreeMap<Stage, Notify>,
+    connected: AtomicBool,
 }
 
 impl PostgresBell {
-    /// Without the listener only the sweep and this process itself ring; enough for a program that runs no workers.
+    /// Until it listens, only the sweep and this process itself ring; enough for a program that runs no workers.
     pub fn silent() -> Arc<Self> {
-        Arc::new(Self { stages: Stage::ALL.iter().map(|stage| (*stage, Notify::new())).collect() })
+        let stages = Stage::ALL.iter().map(|stage| (*stage, Notify::new())).collect();
+        Arc::new(Self { stages, connected: AtomicBool::new(false) })
     }
 
-    /// Listens until the pool is closed; reconnects by itself and then rings every bell once, since
-    /// notifications that came meanwhile are gone.
-    pub fn listen(self: &Arc<Self>, db: PgPool) -> tokio::task::JoinHandle<()> {
-        let bell = self.clone();
-        tokio::spawn(async move {
-            while !db.is_closed() {
-                if let Err(error) = bell.relay(&db).await
-                    && !db.is_closed()
-                {
-                    warn!("the doorbell lost its connection and tries again: {error:#}");
-                }
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-        })
-    }
-
+    /// Rings for notifications until the connection is lost. Those that came before are gone: every bell rings once.
     async fn relay(&self, db: &PgPool) -> sqlx::Result<()> {
         let mut listener = PgListener::connect_with(db).await?;
         listener.listen(CHANNEL).await?;
-        info!("the doorbell listens");
         for stage in Stage::ALL {
             self.ring(stage);
         }
+        self.connected.store(true, Ordering::Relaxed);
+        info!("the doorbell listens");
         // None means that the connection was lost.
         while let Some(note) = listener.try_recv().await? {
-            match note.payload().split(' ').next().unwrap_or_default().parse::<Stage>() {
-                Ok(stage) => self.ring(stage),
-                Err(_) => warn!("a notification for an unknown stage: {:?}", note.payload()),
+            match stage(note.payload()) {
+                Some(stage) => self.ring(stage),
+                None => warn!("a notification for an unknown stage: {:?}", note.payload()),
             }
         }
         Ok(())
     }
 }
 
+/// The stage that a notification is about.
+pub fn stage(payload: &str) -> Option<Stage> {
+    payload.split(' ').next().and_then(|name| name.parse().ok())
+}
+
 #[async_trait]
 impl Queue for PostgresBell {
+    async fn listen(self: Arc<Self>, db: PgPool) -> Result<()> {
+        tokio::spawn(async move {
+            while !db.is_closed() {
+                let ended = self.relay(&db).await;
+                self.connected.store(false, Ordering::Relaxed);
+                if let Err(error) = ended
+                    && !db.is_closed()
+                {
+                    warn!("the doorbell lost its connection and tries again: {error:#}");
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        });
+        Ok(())
+    }
+
+    fn connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
     fn ring(&self, stage: Stage) {
         self.stages[&stage].notify_one();
     }

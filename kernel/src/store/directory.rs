@@ -3,14 +3,17 @@
 use std::io::SeekFrom;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
-use super::{ByteStream, Key, Meta, ObjectStore};
+use super::{ByteStream, Key, Meta, ObjectStore, Presigned};
+use crate::dependency::{Dependency, Down, storage_full};
 
 /// The store of the embedded mode.
 pub struct Directory {
@@ -31,6 +34,35 @@ impl Directory {
 
 /// Half-written files lie here; [`Directory::list`] never shows them.
 const TEMPORARY: &str = ".incoming";
+
+/// Written to find out whether there is space: as much as a segment of a lecture, so that a disk on which nothing
+/// useful fits does not pass for one with space.
+const PROBE: usize = 1 << 20;
+
+/// Passes bytes on and hashes them on the way, if there is something to compare the hash with.
+struct Hashing<'a> {
+    to: &'a mut std::fs::File,
+    hash: Option<Sha256>,
+}
+
+impl std::io::Write for Hashing<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.to.write(bytes)?;
+        if let Some(hash) = &mut self.hash {
+            hash.update(&bytes[..written]);
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// A full disk is nobody's mistake and may have space again later: whoever put something is to wait, not to give up.
+fn may_be_full(error: Error) -> Error {
+    if storage_full(&error) { error.context(Down(Dependency::Objects)) } else { error }
+}
 
 /// Writes through `fill` into a temporary file and makes it durable under its final name.
 fn place(root: &Path, target: &Path, fill: impl FnOnce(&mut std::fs::File) -> std::io::Result<()>) -> Result<()> {
@@ -53,14 +85,14 @@ impl ObjectStore for Directory {
         let (root, target, path) = (self.root.clone(), self.path(key), path.to_owned());
         tokio::task::spawn_blocking(move || {
             let mut from = std::fs::File::open(&path).with_context(|| format!("open {}", path.display()))?;
-            place(&root, &target, |to| std::io::copy(&mut from, to).map(drop))
+            place(&root, &target, |to| std::io::copy(&mut from, to).map(drop)).map_err(may_be_full)
         })
         .await?
     }
 
     async fn put(&self, key: &Key, bytes: Bytes) -> Result<()> {
         let (root, target) = (self.root.clone(), self.path(key));
-        tokio::task::spawn_blocking(move || place(&root, &target, |to| std::io::Write::write_all(to, &bytes))).await?
+        tokio::task::spawn_blocking(move || place(&root, &target, |to| std::io::Write::write_all(to, &bytes)).map_err(may_be_full)).await?
     }
 
     async fn get(&self, key: &Key) -> Result<Bytes> {
@@ -68,7 +100,20 @@ impl ObjectStore for Directory {
     }
 
     async fn fetch(&self, key: &Key, to: &Path) -> Result<u64> {
-        tokio::fs::copy(self.path(key), to).await.with_context(|| format!("fetch object {key}"))
+        let (from, to, key) = (self.path(key), to.to_owned(), key.clone());
+        tokio::task::spawn_blocking(move || {
+            let mut from = std::fs::File::open(&from).with_context(|| format!("fetch object {key}"))?;
+            let copying = std::fs::File::create(&to).and_then(|mut to| {
+                let mut to = Hashing { to: &mut to, hash: key.source_hash().map(|_| Sha256::new()) };
+                let bytes = std::io::copy(&mut from, &mut to)?;
+                Ok((bytes, to.hash))
+            });
+            let (bytes, hash) = copying.with_context(|| format!("fetch object {key} into {}", to.display()))?;
+            let hash = hash.map(|hash| hex::encode(hash.finalize()));
+            anyhow::ensure!(hash.as_deref() == key.source_hash(), "object {key} has other contents than its name says");
+            Ok(bytes)
+        })
+        .await?
     }
 
     async fn open(&self, key: &Key, range: Option<Range<u64>>) -> Result<ByteStream> {
@@ -121,6 +166,40 @@ impl ObjectStore for Directory {
             folder = dir.parent();
         }
         Ok(())
+    }
+
+    async fn probe(&self) -> Result<()> {
+        let root = self.root.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut file = tempfile::tempfile_in(root.join(TEMPORARY))?;
+            std::io::Write::write_all(&mut file, &vec![0; PROBE])?;
+            file.sync_all()
+        })
+        .await?
+        .context("write a probe into the objects' folder")
+        .context(Down(Dependency::Objects))
+    }
+
+    async fn abort_stale_uploads(&self, untouched_for: Duration) -> Result<usize> {
+        let folder = self.root.join(TEMPORARY);
+        tokio::task::spawn_blocking(move || {
+            let mut removed = 0;
+            for entry in std::fs::read_dir(&folder).with_context(|| format!("list {}", folder.display()))? {
+                let path = entry.with_context(|| format!("list {}", folder.display()))?.path();
+                // One that is gone by now was renamed into place by whoever was at it.
+                let touched = std::fs::metadata(&path).and_then(|meta| meta.modified());
+                let stale = touched.is_ok_and(|at| at.elapsed().is_ok_and(|age| age >= untouched_for));
+                if stale && std::fs::remove_file(&path).is_ok() {
+                    removed += 1;
+                }
+            }
+            Ok(removed)
+        })
+        .await?
+    }
+
+    async fn presigned(&self, _: &Key, _: Presigned, _: Duration) -> Result<Option<String>> {
+        Ok(None)
     }
 }
 

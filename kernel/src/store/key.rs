@@ -50,6 +50,11 @@ impl Key {
         &self.0
     }
 
+    /// The SHA-256 (in hexadecimal) that a source's bytes must have; None for other objects.
+    pub fn source_hash(&self) -> Option<&str> {
+        self.0.strip_prefix("sources/")
+    }
+
     /// The part after the last slash.
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or_default()

@@ -6,12 +6,15 @@
 mod directory;
 mod incoming;
 mod key;
+mod s3;
+mod metered;
 pub mod serve;
 mod signer;
 pub mod sources;
 
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -22,6 +25,8 @@ use time::OffsetDateTime;
 pub use directory::Directory;
 pub use incoming::{Incoming, Received};
 pub use key::{Key, Prefix};
+pub use s3::S3;
+pub use metered::Metered;
 pub use signer::{Served, UrlSigner};
 
 /// The bytes of an object as they arrive.
@@ -32,6 +37,13 @@ pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;
 pub struct Meta {
     pub bytes: u64,
     pub modified: OffsetDateTime,
+}
+
+/// What a presigned address is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presigned {
+    Get,
+    Put,
 }
 
 /// Where objects are kept. Every method may be retried: the same key always holds the same bytes.
@@ -53,4 +65,12 @@ pub trait ObjectStore: Send + Sync + 'static {
     async fn list(&self, prefix: &str) -> Result<Vec<(Key, Meta)>>;
     /// Removes an object; one that is not there is no error.
     async fn delete(&self, key: &Key) -> Result<()>;
+    /// Whether the store can be worked with: fails with [`crate::dependency::Down`] while it is away or full.
+    async fn probe(&self) -> Result<()>;
+    /// Takes away what is left of puts that were interrupted and of which nothing has come for this long; returns how
+    /// many there were.
+    async fn abort_stale_uploads(&self, untouched_for: Duration) -> Result<usize>;
+    /// An address under which somebody without credentials may do one thing with one object for a while, straight at
+    /// the store. None where the store has no addresses of its own.
+    async fn presigned(&self, key: &Key, what: Presigned, valid_for: Duration) -> Result<Option<String>>;
 }

@@ -106,7 +106,8 @@ async fn similar_assets_are_near_in_meaning_and_never_the_asset_itself() {
 #[tokio::test]
 async fn without_model_or_extension_search_goes_by_words_and_says_so() {
     let test = TestEnv::new().await;
-    let world = World::over(test, None).await;
+    let closed = Handle::new(test.env.config.clone());
+    let world = World::over(test, closed).await;
     let course = world.test.course(&world.owner, "published").await;
     let asset = world.asset(course, Kind::Document, "Plant leaves", None, &[section(PHOTOSYNTHESIS)]).await;
     let other = world.asset(course, Kind::Document, "Plant roots", None, &[section("Roots drink.")]).await;
@@ -117,7 +118,7 @@ async fn without_model_or_extension_search_goes_by_words_and_says_so() {
     let similar = world.searcher.similar(&world.test.env, &world.admin, asset, 10).await.unwrap();
     assert_eq!((similar.mode, similar.items.iter().map(|hit| hit.asset_id).collect::<Vec<_>>()), (Mode::Lexical, vec![other]));
 
-    let with_model = Searcher::new(&world.test.env, Some(MODEL.clone()));
+    let with_model = Searcher::new(&world.test.env, model(&world.test));
     let query = Query { text: "chlorophyll".into(), limit: 5, ..Query::default() };
     let answer = with_model.search(&world.test.env, &world.admin, &query).await.unwrap();
     assert_eq!(answer.mode, Mode::Lexical);

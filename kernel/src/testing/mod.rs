@@ -1,5 +1,9 @@
 //! A world for tests: a temporary folder and a temporary database on a private PostgreSQL that the test process
 //! starts once and that ends with it. The same backends as in production; nothing is imitated.
+//!
+//! `LEARNHUB_TEST_QUEUE` chooses the doorbell, `postgres` (without it) or `rabbitmq`, so that any suite runs with both.
+
+mod rabbitmq;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,14 +12,46 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 
+use crate::breaker::Breakers;
 use crate::config::Config;
-use crate::db::{self, Postgres};
+use crate::db::{self, Postgres, Replica};
 use crate::env::{Clock, Env};
 use crate::http::{Principal, Role, Tokens};
 use crate::id::{AccountId, AssetId, CourseId};
-use crate::jobs::{Pools, Stage};
-use crate::queue::PostgresBell;
+use crate::jobs::ledger::{self, Ask, Claimed};
+use crate::jobs::{Lane, Pools, Stage};
+use crate::queue::rabbitmq::Pace;
+use crate::queue::{PostgresBell, Queue, RabbitBell};
 use crate::store::{Directory, ObjectStore, UrlSigner, sources};
+
+pub use rabbitmq::RabbitMq;
+
+/// Which implementations a test runs with.
+#[derive(Clone)]
+pub struct Backends {
+    /// None: PostgreSQL's notifications.
+    pub broker: Option<Arc<RabbitMq>>,
+}
+
+impl Backends {
+    /// As the environment says. Blocks while servers start.
+    pub fn chosen() -> Self {
+        let broker = match std::env::var("LEARNHUB_TEST_QUEUE").as_deref() {
+            Err(_) | Ok("" | "postgres") => None,
+            Ok("rabbitmq") => Some(RabbitMq::shared()),
+            Ok(other) => panic!("LEARNHUB_TEST_QUEUE is postgres or rabbitmq, not {other:?}"),
+        };
+        Self { broker }
+    }
+}
+
+/// The times of a broker's bell in tests, so that nobody waits for long.
+pub const PACE: Pace = Pace {
+    hold: Duration::from_secs(5),
+    again: Some(Duration::from_millis(300)),
+    election: Duration::from_millis(50),
+    retry: Duration::from_millis(300),
+};
 
 /// An [`Env`] of a test's own. Dropping it removes its folder; the database goes with the server.
 pub struct TestEnv {
@@ -61,12 +97,38 @@ fn config() -> Config {
     for stage in Stage::ALL {
         env.insert(format!("LEARNHUB_STAGES_{}_BACKOFF_SECONDS", stage.as_str().to_uppercase()), "0.01".into());
     }
+    env.insert("LEARNHUB_DATABASE_MAX_CONNECTIONS".into(), "8".into());
     Config::from_parts(None, &env).expect("the default configuration")
 }
 
+fn bell(config: &Config) -> Arc<dyn Queue> {
+    match config.queue.url.as_str() {
+        "" => PostgresBell::silent(),
+        url => RabbitBell::with_pace(url, &config.queue.prefix, PACE).expect("the address of the test's broker"),
+    }
+}
+
+/// A fresh store of the kind that LEARNHUB_TEST_STORE names.
+async fn store(config: &mut Config) -> Arc<dyn ObjectStore> {
+    match std::env::var("LEARNHUB_TEST_STORE").as_deref() {
+        Err(_) | Ok("" | "directory") => Arc::new(Directory::open(&config.paths.objects).expect("open the store")),
+        #[cfg(feature = "testing")]
+        Ok("s3") => {
+            config.store = crate::testing_s3::S3Server::shared().bucket();
+            Arc::new(crate::store::S3::new(&config.store).await)
+        }
+        Ok(other) => panic!("LEARNHUB_TEST_STORE is directory or s3 (with kernel's feature `testing`), not {other}"),
+    }
+}
+
 impl TestEnv {
-    /// A fresh folder and a fresh, migrated database.
+    /// A fresh folder and a fresh, migrated database, on the backends that the environment chooses.
     pub async fn new() -> Self {
+        Self::with(tokio::task::spawn_blocking(Backends::chosen).await.expect("the backends")).await
+    }
+
+    /// As [`TestEnv::new`], on these backends.
+    pub async fn with(backends: Backends) -> Self {
         let server = tokio::task::spawn_blocking(server).await.expect("the test server");
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
         let vectors = server.postgres.provision(&name).await.expect("a database for the test");
@@ -80,20 +142,37 @@ impl TestEnv {
         config.paths.objects = dir.path().join("objects");
         config.paths.scratch = dir.path().join("scratch");
         config.paths.index = dir.path().join("index");
-        let pool = db::connect(as_role(db::APP_ROLE), 8).await.expect("connect as the program");
-        let store: Arc<dyn ObjectStore> = Arc::new(Directory::open(&config.paths.objects).expect("open the store"));
+        if let Some(broker) = &backends.broker {
+            config.queue.url = broker.url();
+            config.queue.prefix = name.clone();
+        }
+        let pool = db::connect(as_role(db::APP_ROLE), &config.database).await.expect("connect as the program");
+        let store = store(&mut config).await;
         let config = Arc::new(config);
         let env = Env {
             pools: Pools::new(&config),
+            forecaster: Arc::default(),
+            replica: Replica::none(pool.clone()),
             db: pool,
             store,
             signer: Arc::new(UrlSigner::new([1; 32], time::Duration::minutes(10))),
             tokens: Arc::new(Tokens::new(&[2; 32], time::Duration::minutes(60))),
-            bell: PostgresBell::silent(),
+            bell: bell(&config),
             clock: Clock::real(),
+            breakers: Breakers::new(),
             config,
         };
         Self { env, superuser: server.postgres.superuser_options(&name), _dir: dir }
+    }
+
+    /// The same world as another process sees it, with connections and a bell of its own, which listens. Closing its
+    /// pool is that process' end.
+    pub async fn another(&self) -> Env {
+        let db = db::connect(self.superuser.clone().username(db::APP_ROLE), 4).await.expect("connect as the program");
+        let env = Env { db, bell: bell(&self.env.config), ..self.env.clone() };
+        env.bell.clone().listen(env.db.clone()).await.expect("listen");
+        self.until("the bell is connected", async || env.bell.connected()).await;
+        env
     }
 
     /// Connects as the owner of the tables, for what the program itself may not do.
@@ -178,4 +257,12 @@ impl TestEnv {
         };
         tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("never came true: {what}"));
     }
+}
+
+/// Claims the next job of a stage as some worker would, after what the sweep would do before.
+pub async fn claim_one(db: &sqlx::PgPool, stage: Stage, worker: &str, lease: Duration) -> Option<Claimed> {
+    ledger::ripen(db).await.expect("queue what is due again");
+    let kinds = crate::pipeline::kinds();
+    let ask = Ask { stage, worker, lease, most: 1, lanes: &Lane::ALL, kinds: &kinds, waited: None, attempts: 0, cluster: 0 };
+    ledger::claim(db, &ask).await.expect("claim a job").pop()
 }
