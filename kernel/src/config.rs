@@ -405,7 +405,6 @@ impl Config {
         }
         self.database.check()?;
         self.store.check()?;
-        }
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format must be \"text\" or \"json\", not \"{}\"", self.log.format);
         }

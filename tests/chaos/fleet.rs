@@ -4,12 +4,14 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use kernel::config::Config;
 use kernel::db::{self, Postgres};
+use kernel::testing::RabbitMq;
+use kernel::testing_s3::S3Server;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
@@ -39,6 +41,10 @@ pub struct Fleet {
     program: PathBuf,
     environment: Vec<(String, String)>,
     postgres: Mutex<Option<Postgres>>,
+    /// Instead of the bell of the database.
+    pub broker: Option<Arc<RabbitMq>>,
+    /// Instead of the data folder's objects, and the bucket in it.
+    pub s3: Option<(S3Server, String)>,
     installation: PathBuf,
 }
 
@@ -48,7 +54,7 @@ fn free_port() -> Result<u16> {
 
 impl Fleet {
     /// Starts the database and lays everything out in `root`; members are started by [`Fleet::supervise`].
-    pub async fn new(root: &Path, control: &str) -> Result<Self> {
+    pub async fn new(root: &Path, control: &str, rabbitmq: bool, s3: bool) -> Result<Self> {
         let (data, chaos, cluster) = (root.join("data"), root.join("chaos"), root.join("pg"));
         for folder in [&data, &chaos.join("armed"), &chaos.join("fired"), &cluster] {
             std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
@@ -92,6 +98,29 @@ impl Fleet {
             // A good file is killed many times here; it must come through all the same.
             environment.push((key("ATTEMPTS"), "1000".into()));
         }
+        let broker = match rabbitmq {
+            true => Some(tokio::task::spawn_blocking(RabbitMq::launch).await?),
+            false => None,
+        };
+        if let Some(broker) = &broker {
+            environment.push(("LEARNHUB_QUEUE_URL".into(), broker.url()));
+        }
+        let s3 = s3.then(|| {
+            let server = S3Server::start();
+            let bucket = server.bucket();
+            for (key, value) in [
+                ("BUCKET", &bucket.bucket),
+                ("ENDPOINT", &bucket.endpoint),
+                ("REGION", &bucket.region),
+                ("ACCESS_KEY_ID", &bucket.access_key_id),
+                ("SECRET_ACCESS_KEY", &bucket.secret_access_key),
+                ("PREFIX", &bucket.prefix),
+            ] {
+                environment.push((format!("LEARNHUB_STORE_{key}"), value.clone()));
+            }
+            environment.push(("LEARNHUB_STORE_PATH_STYLE".into(), "true".into()));
+            (server, bucket.bucket)
+        });
         let worker = |name, stages: &str| member(name, &["worker", "--stages", stages]);
         let members = vec![
             member("api", &["serve", "--roles", "api", "--listen", &format!("127.0.0.1:{api}")]),
@@ -111,6 +140,8 @@ impl Fleet {
             program,
             environment,
             postgres: Mutex::new(Some(postgres)),
+            broker,
+            s3,
             installation,
         })
     }
@@ -200,6 +231,16 @@ impl Fleet {
             }
         }
         Ok(())
+    }
+
+    /// SIGKILL to the broker, and up again on what it had stored.
+    pub async fn restart_broker(&self) -> bool {
+        let Some(broker) = self.broker.clone() else { return false };
+        let restarting = tokio::task::spawn_blocking(move || {
+            broker.kill();
+            broker.start();
+        });
+        restarting.await.is_ok()
     }
 
     /// Ends all members and then the database.

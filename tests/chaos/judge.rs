@@ -162,6 +162,7 @@ async fn orphans(fleet: &Fleet) -> Result<Vec<String>> {
     .context("read what rows name")?
     .into_iter()
     .collect();
+    // An S3 server's objects are counted by the doctor alone.
     let objects = fleet.data.join("objects");
     let mut orphans = Vec::new();
     for path in files(&objects) {

@@ -19,7 +19,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use kernel::chaos::CRASH_POINTS;
 
 use dice::Dice;
 use fleet::Fleet;
@@ -38,6 +37,10 @@ struct Plan {
     seed: u64,
     /// The protection that is left out, or nothing.
     control: String,
+    /// The broker rings instead of the database.
+    rabbitmq: bool,
+    /// Objects are in an S3 server instead of a folder.
+    s3: bool,
 }
 
 impl Plan {
@@ -53,12 +56,19 @@ impl Plan {
             matches!(control.as_str(), "" | "fencing" | "sweep" | "switch"),
             "CONTROL is fencing, sweep or switch, not {control:?}"
         );
+        let choice = |name: &str, plain: &str, other: &str| -> Result<bool> {
+            let chosen = std::env::var(name).unwrap_or_default();
+            anyhow::ensure!(chosen.is_empty() || chosen == plain || chosen == other, "{name} is {plain} or {other}, not {chosen:?}");
+            Ok(chosen == other)
+        };
         let drawn = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
         Ok(Self {
             kills: number("KILLS")?.unwrap_or(40),
-            round: number("ROUND")?.unwrap_or(50),
+            round: number("ROUND")?.unwrap_or(100),
             seed: number("SEED")?.unwrap_or(drawn),
             control,
+            rabbitmq: choice("BACKEND", "postgres", "rabbitmq")?,
+            s3: choice("STORE", "directory", "s3")?,
         })
     }
 }
@@ -75,13 +85,13 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let repeat = format!(
-        "repeat with: make chaos KILLS={} SEED={}{}{}",
-        plan.kills,
-        plan.seed,
-        if plan.control.is_empty() { "" } else { " CONTROL=" },
-        plan.control
-    );
+    let named = [
+        ("CONTROL", plan.control.as_str()),
+        ("BACKEND", if plan.rabbitmq { "rabbitmq" } else { "" }),
+        ("STORE", if plan.s3 { "s3" } else { "" }),
+    ];
+    let named: String = named.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| format!(" {name}={value}")).collect();
+    let repeat = format!("repeat with: make chaos KILLS={} SEED={}{named}", plan.kills, plan.seed);
     println!("{repeat}");
     let root = tempfile::Builder::new().prefix("lh-chaos.").tempdir_in("/tmp").expect("a folder in /tmp");
     std::fs::set_permissions(root.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("open the folder");
@@ -128,7 +138,7 @@ async fn run(plan: &Plan, root: &Path, tmpfs: bool) -> Result<bool> {
     let begun = Instant::now();
     let dice = Dice::new(plan.seed);
     labels::agree(Path::new(env!("CARGO_BIN_EXE_learnhub")))?;
-    let fleet = Fleet::new(root, &plan.control).await?;
+    let fleet = Fleet::new(root, &plan.control, plan.rabbitmq, plan.s3).await?;
     let (score, rescues, promises) = (Score::default(), Rescues::default(), Promises::default());
     promises.open.store(true, Ordering::Relaxed);
     let rest_limit = Duration::from_secs(if plan.control.is_empty() { 180 } else { 30 });
@@ -263,12 +273,13 @@ async fn report(
     }
     let points = score.points.lock().expect("score");
     println!("\n{:<40}{:>6}", "crash point", "kills");
-    for label in CRASH_POINTS {
+    let labels: Vec<&str> = storm::labels(fleet).collect();
+    for label in &labels {
         println!("{label:<40}{:>6}", points.get(label).copied().unwrap_or(0));
     }
-    let least = CRASH_POINTS.iter().map(|label| points.get(label).copied().unwrap_or(0)).min().unwrap_or(0);
-    let hit = CRASH_POINTS.iter().filter(|label| points.contains_key(*label)).count();
-    println!("{hit} of {} crash points hit, each at least {least} times", CRASH_POINTS.len());
+    let least = labels.iter().map(|label| points.get(label).copied().unwrap_or(0)).min().unwrap_or(0);
+    let hit = labels.iter().filter(|label| points.contains_key(*label)).count();
+    println!("{hit} of {} crash points hit, each at least {least} times", labels.len());
     let (rescued, median, p99) = rescues.summary();
     println!(
         "\n{} uploads and {} certificates were promised, {} looks were taken at them; {rescued} jobs lost their worker and ran again, half of them within {median:.1} s; {:.0} s in all, seed {}",

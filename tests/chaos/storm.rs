@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use kernel::chaos::CRASH_POINTS;
+use kernel::testing_s3::Trouble;
 
 use crate::dice::Dice;
 use crate::fleet::{Fleet, LEASE_SECONDS};
@@ -14,6 +15,12 @@ use crate::fleet::{Fleet, LEASE_SECONDS};
 /// Who may be killed at random, the more often the more often they are named.
 const PROCESSES: [&str; 9] = ["worker-1", "worker-2", "worker-3", "worker-1", "worker-2", "worker-3", "api", "api", "search"];
 const WORKERS: [&str; 3] = ["worker-1", "worker-2", "worker-3"];
+
+/// The labels that can be met with these backends.
+pub fn labels(fleet: &Fleet) -> impl Iterator<Item = &'static str> {
+    let (relays, files) = (fleet.broker.is_some(), fleet.s3.is_none());
+    CRASH_POINTS.iter().copied().filter(move |label| (relays || !label.starts_with("relay.")) && (files || !label.starts_with("object.")))
+}
 
 /// What was done, and how often.
 #[derive(Default)]
@@ -68,7 +75,7 @@ async fn arm(fleet: &Fleet, score: &Score, dice: &Dice, control: &str) {
     let mut labels: Vec<&'static str> = match control {
         "fencing" => vec!["ingest.looked", "child.after", "finish.begin"],
         "switch" => vec!["transcode.object", "finish.committed", "handler.begin"],
-        _ => CRASH_POINTS.to_vec(),
+        _ => labels(fleet).collect(),
     };
     let hits = score.points.lock().expect("score").clone();
     labels.sort_by_cached_key(|label| (hits.get(label).copied().unwrap_or(0), dice.roll(1000)));
@@ -172,12 +179,23 @@ async fn strike(fleet: &Fleet, score: &Score, dice: &Dice, tmpfs: bool) -> Resul
             fleet.restart_postgres().await?;
             score.kill("postmaster");
         }
+        183..186 if fleet.broker.is_some() => {
+            if fleet.restart_broker().await {
+                score.kill("broker");
+            }
+        }
         183..192 => {
             ring(fleet, dice).await;
             score.note("bells rung ten times out of order");
         }
         192..196 => {
-            if tmpfs {
+            if let Some((server, _)) = &fleet.s3 {
+                let trouble = [Trouble::Answer(500), Trouble::Answer(503), Trouble::HangUp, Trouble::Truncate(100)];
+                if let Some(trouble) = dice.pick(&trouble) {
+                    server.trouble(10, *trouble, |_, _| true);
+                    score.note("ten requests to the store fail");
+                }
+            } else if tmpfs {
                 fill(fleet).await;
                 score.note("disk full for two seconds");
             }

@@ -7,8 +7,8 @@ use sqlx::PgPool;
 use tracing::warn;
 
 use super::ledger::{self, Aftermath};
-use crate::telemetry;
 use super::{Claimed, Class, Failure, Stage, Usage};
+use crate::telemetry;
 
 /// What the names of all workers begin with whose processes this one can see: host and PID namespace.
 pub fn neighbourhood() -> String {
