@@ -196,6 +196,30 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_second_process_of_the_machine_can_write_once_the_first_hands_over() {
+        let test = kernel::testing::TestEnv::new().await;
+        let path = &test.env.config.paths.index;
+        let root = Root::new(path);
+        let folder = root.fresh().unwrap();
+        folder::create(&folder).unwrap();
+        root.point_to(&folder).unwrap();
+        // A writer each, as two processes have.
+        let (one, other) = (Writer::new(path), Writer::new(path));
+        let mut first = one.exclusive(&test.env).await.unwrap();
+        first.apply(Vec::new()).await.unwrap();
+        first.release().await.unwrap();
+        let mut second = other.exclusive(&test.env).await.unwrap();
+        assert!(second.apply(Vec::new()).await.is_err(), "the first keeps its writer open");
+        second.release().await.unwrap();
+
+        let mut first = one.exclusive(&test.env).await.unwrap();
+        first.hand_over().await.unwrap();
+        first.release().await.unwrap();
+        let mut second = other.exclusive(&test.env).await.unwrap();
+        second.apply(Vec::new()).await.unwrap();
+    }
+
     #[test]
     fn the_first_change_after_dying_before_a_merge_replaces_what_was_there() {
         const FIRST: u128 = 100;
