@@ -48,7 +48,7 @@ async fn main() -> Result<()> {
     }
     let number = |at: usize| -> Result<u64> { arguments.get(at).context("a number is missing")?.parse().context("a number") };
     let test = TestEnv::new().await;
-    test.env.bell.clone().listen(test.env.db.clone())?;
+    test.env.bell.clone().listen(test.env.db.clone()).await?;
     let seen = match arguments.first().map(String::as_str) {
         Some("throughput") => throughput(&test, number(1)?, number(2)?).await?,
         Some("latency") => latency(&test, number(1)?, number(2)?, false).await?,

@@ -169,19 +169,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_outlives_the_absence_of_the_model_and_runs_when_it_is_back() {
-        let (mut test, asset) = world(true).await;
-        let mut config = Config::clone(&test.env.config);
-        config.jobs.backoff_seconds = 3600.0; // one attempt, and the test says when the next one is
-        test.env.config = Arc::new(config);
+        let (test, asset) = world(true).await;
         let folder = tempfile::tempdir().unwrap();
         let handle = model_in(folder.path());
-        assert_eq!(run(&test, asset, handle.clone()).await, ("queued".into(), Some("model_down".into())));
+        assert_eq!(run(&test, asset, handle.clone()).await, ("parked".into(), Some("model_down".into())));
 
         for file in std::fs::read_dir(Config::load(None).unwrap().paths.model).unwrap() {
             let file = file.unwrap().path();
             std::os::unix::fs::symlink(&file, folder.path().join(file.file_name().unwrap())).unwrap();
         }
         assert!(handle.ready().is_none(), "nobody has asked for it since");
+        assert_eq!(count(&test, "jobs where failures = 0").await, 1, "it cost no attempt");
         sqlx::query("update jobs set run_at = now()").execute(&test.env.db).await.unwrap();
         let mut runner = Runner::new(test.env.clone());
         register(&mut runner, handle.clone());

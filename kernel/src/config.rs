@@ -207,7 +207,6 @@ pub struct Jobs {
     pub janitor_seconds: f64,
     pub drain_seconds: f64,
     pub ageing_seconds: u64,
-    pub keep_days: u32,
 }
 
 /// What the workers of one process may use.

@@ -50,7 +50,7 @@ async fn backfill_queues_exactly_what_lacks_the_present_version() {
     }
 
     let options = kernel::db::Postgres::app_options(data.path());
-    let pool = kernel::db::connect(options, 1).await.expect("connect");
+    let pool = sqlx::PgPool::connect_with(options).await.expect("connect");
     let id: uuid::Uuid = old.parse().expect("an id");
     sqlx::query("update documents set made_by = 0 where asset_id = $1").bind(id).execute(&pool).await.expect("make it old");
     let dry = ran(data.path(), &["backfill", "--stage", "extract", "--dry-run", "--json"]);

@@ -6,8 +6,8 @@
 mod directory;
 mod incoming;
 mod key;
-mod s3;
 mod metered;
+mod s3;
 pub mod serve;
 mod signer;
 pub mod sources;
@@ -25,8 +25,8 @@ use time::OffsetDateTime;
 pub use directory::Directory;
 pub use incoming::{Incoming, Received};
 pub use key::{Key, Prefix};
-pub use s3::S3;
 pub use metered::Metered;
+pub use s3::S3;
 pub use signer::{Served, UrlSigner};
 
 /// The bytes of an object as they arrive.

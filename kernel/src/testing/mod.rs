@@ -168,7 +168,8 @@ impl TestEnv {
     /// The same world as another process sees it, with connections and a bell of its own, which listens. Closing its
     /// pool is that process' end.
     pub async fn another(&self) -> Env {
-        let db = db::connect(self.superuser.clone().username(db::APP_ROLE), 4).await.expect("connect as the program");
+        let db =
+            db::connect(self.superuser.clone().username(db::APP_ROLE), &self.env.config.database).await.expect("connect as the program");
         let env = Env { db, bell: bell(&self.env.config), ..self.env.clone() };
         env.bell.clone().listen(env.db.clone()).await.expect("listen");
         self.until("the bell is connected", async || env.bell.connected()).await;
