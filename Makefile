@@ -7,10 +7,10 @@ CARGO_TARGET_DIR ?= $(LEARNHUB_CACHE)/target
 SQLX_OFFLINE ?= true
 export LEARNHUB_CACHE CARGO_TARGET_DIR SQLX_OFFLINE
 
-.PHONY: help setup build demo test check bench clean
+.PHONY: help setup build demo test check bench chaos chaos-partition clean
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
 
 setup: ## install what is missing: Debian packages, PostgreSQL, ONNX Runtime, PDFium, the model, npm packages
 	@scripts/setup
@@ -29,6 +29,14 @@ test: build ## every test: Rust, web, browser; the last line counts them
 
 check: setup ## what a change must pass besides the tests: format, lints, docs, generated files, dependencies
 	@scripts/check
+
+# The program with crash points is another one than `make build` leaves at bin/learnhub, from the same source.
+chaos: setup ## kill everything at every crash point and look what is left: KILLS=1000 SEED=… BACKEND=rabbitmq STORE=s3 CONTROL=fencing|sweep|switch
+	KILLS="$(or $(KILLS),1000)" SEED="$(SEED)" CONTROL="$(CONTROL)" BACKEND="$(BACKEND)" STORE="$(STORE)" cargo test --locked --features chaos --test chaos
+
+chaos-partition: setup ## two hosts in network namespaces, and 45 s without the link between them (as root)
+	cargo build --locked --bin learnhub
+	@tests/chaos/partition "$(CARGO_TARGET_DIR)/debug/learnhub"
 
 bench: build ## seconds per stage and peak memory
 	@bench/spine

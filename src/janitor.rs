@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
+use kernel::chaos;
 use kernel::env::Env;
 use kernel::leases;
 use kernel::store::{Key, sources};
@@ -63,13 +64,15 @@ pub async fn sweep(env: &Env, holder: &str) -> Result<Option<Swept>> {
     let Some(lease) = leases::acquire(&mut conn, "janitor", holder, LEASE).await? else { return Ok(None) };
     drop(conn);
     let objects = orphans(env).await?;
+    kernel::crash_point!("janitor.listed");
     for key in &objects {
         match key.as_str().starts_with("sources/") {
             true => sources::sweep(&env.db, env.store.as_ref(), key).await?,
             false => env.store.delete(key).await?,
         }
+        kernel::crash_point!("janitor.deleted");
     }
-    let uploads = env.store.abort_stale_uploads(GRACE).await?;
+    let uploads = env.store.abort_stale_uploads(chaos::grace(GRACE)).await?;
     let scratch = sweep_scratch(&env.config.paths.scratch)?;
     let tokens =
         sqlx::query!("delete from refresh_tokens where expires_at < now() - interval '1 day'").execute(&env.db).await?.rows_affected();
@@ -108,7 +111,7 @@ pub async fn orphans(env: &Env) -> Result<Vec<Key>> {
         live.contains(key.as_str()) || live.contains(key.scope()) || live.contains(attempt)
     };
     let now = time::OffsetDateTime::now_utc();
-    let aged = |modified: time::OffsetDateTime| now - modified > GRACE;
+    let aged = |modified: time::OffsetDateTime| now - modified > chaos::grace(GRACE);
     let derived = listed.into_iter().filter(|(key, _)| !owned(key)).map(|(key, _)| key);
     let stored = sources.into_iter().filter(|(key, meta)| !owned(key) && aged(meta.modified)).map(|(key, _)| key);
     let probes = probes.into_iter().filter(|(_, meta)| aged(meta.modified)).map(|(key, _)| key);
@@ -138,7 +141,7 @@ pub fn stale_scratch(scratch: &Path) -> Result<Vec<std::path::PathBuf>> {
     let mut stale = Vec::new();
     for entry in entries {
         let path = entry.context("list the scratch folder")?.path();
-        if newest(&path).is_some_and(|touched| touched.elapsed().is_ok_and(|age| age > GRACE)) {
+        if newest(&path).is_some_and(|touched| touched.elapsed().is_ok_and(|age| age > chaos::grace(GRACE))) {
             stale.push(path);
         }
     }

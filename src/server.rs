@@ -63,7 +63,12 @@ pub async fn run(config: Config, plan: Plan) -> Result<()> {
     let world = World::open(config, plan.claim).await?;
     let env = world.env.clone();
     env.bell.clone().listen(env.db.clone()).await?;
-    let embedder = open_embedder(&env, world.no_vectors.as_deref()).await;
+    // The model takes time and memory: only who makes vectors or answers searches has it.
+    let wants_model = plan.stages.contains(&Stage::Embed) || plan.serve.as_ref().is_some_and(|(parts, _)| parts.contains(&Part::Search));
+    let embedder = match wants_model {
+        true => open_embedder(&env, world.no_vectors.as_deref()).await,
+        false => embedder::Handle::new(env.config.clone()),
+    };
     let stop = CancellationToken::new();
     let mut tasks = tokio::task::JoinSet::new();
     probe(&env, &embedder, &stop, &mut tasks);

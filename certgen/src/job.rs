@@ -50,6 +50,7 @@ async fn render_certificate(ctx: Ctx, job: RenderCertificate) -> Result<Done, Fa
     let sha256 = Sha256::digest(&rendered.bytes);
     let key = Key::certificate(id, ctx.job.id, ctx.job.attempt);
     ctx.env.store.put(&key, rendered.bytes.into()).await.context("store the certificate")?;
+    kernel::crash_point!("certificate.stored");
     let mut done = ctx.finish().await?;
     let issued = sqlx::query!(
         "update certificates set object_key = $2, sha256 = $3, issued_at = $4 where id = $1 and issued_at is null",
@@ -60,6 +61,7 @@ async fn render_certificate(ctx: Ctx, job: RenderCertificate) -> Result<Done, Fa
     )
     .execute(done.conn())
     .await?;
+    kernel::crash_point!("certificate.recorded");
     match issued.rows_affected() {
         1 => done.commit(Event::CertificateIssued { certificate_id: id }).await,
         // Another job was faster. What was stored here is an orphan that the janitor sweeps.

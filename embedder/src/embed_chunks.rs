@@ -49,6 +49,7 @@ async fn embed(ctx: Ctx, job: EmbedChunks, embedder: Handle) -> Result<Done, Fai
         // Sessions for documents are made of the model's files, which may be gone by now.
         .map_err(|error| error.downcast::<Unavailable>().map_or_else(Failure::from, gone))?;
         vectors::store(&mut *db.acquire().await?, &rows).await?;
+        kernel::crash_point!("embed.page");
         made += rows.len() as u64;
         progress.report(made, total.max(made));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use kernel::env::Env;
 use kernel::events::Cause;
-use kernel::jobs::{Ctx, Done, Failure, Runner};
+use kernel::jobs::{Ctx, Done, Failure, Runner, Stage, workers};
 use kernel::pipeline::UpdateIndex;
 use tracing::{info, warn};
 
@@ -42,8 +42,18 @@ async fn update(ctx: Ctx, writer: &Writer) -> Result<Done, Failure> {
         }
         return Err(error.into());
     }
+    if shares_the_machine(&ctx.env).await? {
+        exclusive.hand_over().await?;
+    }
     exclusive.release().await?;
     ctx.finish().await?.commit_silent().await
+}
+
+/// Whether another process of this machine may write to the index next: it cannot open a writer while ours is open.
+async fn shares_the_machine(env: &Env) -> Result<bool> {
+    let present = workers::present(&env.db).await?;
+    let writers = present.iter().filter(|worker| worker.host == env.pools.host());
+    Ok(writers.filter(|worker| worker.pools.iter().any(|pool| pool.stage == Stage::Index)).count() > 1)
 }
 
 /// Applies marks until none is left, and returns how many assets that were.
@@ -65,6 +75,7 @@ async fn drain(env: &Env, exclusive: &mut Exclusive<'_>, cause: &Cause, report: 
         let held: Vec<Held> = changes.iter().map(|change| Held::of(change.mark.asset_id, change.entry.as_ref())).collect();
         marks::record(&mut tx, &held, cause).await?;
         tx.commit().await?;
+        kernel::crash_point!("index.forgotten");
         done += changes.len() as u64;
     }
 }

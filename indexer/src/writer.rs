@@ -116,7 +116,9 @@ impl Exclusive<'_> {
             for change in &changes {
                 put(&open.writer, &open.fields, change.mark.asset_id, change.entry.as_ref())?;
             }
+            kernel::crash_point!("index.written");
             open.writer.commit().context("commit the index")?;
+            kernel::crash_point!("index.committed");
             anyhow::Ok((open, changes))
         })
         .await
@@ -128,6 +130,12 @@ impl Exclusive<'_> {
     /// Closes the writer: the folder it writes to is about to be replaced.
     pub(crate) fn close(&mut self) {
         *self.open = None;
+    }
+
+    /// Closes the writer for another process of this machine, and lets it finish its merges first.
+    pub(crate) async fn hand_over(&mut self) -> Result<()> {
+        let Some(open) = self.open.take() else { return Ok(()) };
+        tokio::task::spawn_blocking(move || open.writer.wait_merging_threads()).await?.context("finish the merges of the index")
     }
 
     /// Gives the right back. Without this it is given back by time.
@@ -186,6 +194,30 @@ mod tests {
             processing: true,
             chunks: (0..chunks).map(|_| chunk()).collect(),
         }
+    }
+
+    #[tokio::test]
+    async fn a_second_process_of_the_machine_can_write_once_the_first_hands_over() {
+        let test = kernel::testing::TestEnv::new().await;
+        let path = &test.env.config.paths.index;
+        let root = Root::new(path);
+        let folder = root.fresh().unwrap();
+        folder::create(&folder).unwrap();
+        root.point_to(&folder).unwrap();
+        // A writer each, as two processes have.
+        let (one, other) = (Writer::new(path), Writer::new(path));
+        let mut first = one.exclusive(&test.env).await.unwrap();
+        first.apply(Vec::new()).await.unwrap();
+        first.release().await.unwrap();
+        let mut second = other.exclusive(&test.env).await.unwrap();
+        assert!(second.apply(Vec::new()).await.is_err(), "the first keeps its writer open");
+        second.release().await.unwrap();
+
+        let mut first = one.exclusive(&test.env).await.unwrap();
+        first.hand_over().await.unwrap();
+        first.release().await.unwrap();
+        let mut second = other.exclusive(&test.env).await.unwrap();
+        second.apply(Vec::new()).await.unwrap();
     }
 
     #[test]

@@ -31,12 +31,14 @@ pub async fn extract_document(ctx: Ctx, job: ExtractDocument) -> Result<Done, Fa
     };
     let dir = ctx.env.scratch("extract")?;
     ctx.env.store.fetch(&Key::source(&asset.source_sha256), &dir.path().join(SOURCE)).await?;
+    kernel::crash_point!("extract.fetched");
     let reading = read_document::for_job(&ctx, format, dir.path()).await?;
 
     let mut prefix = None;
     if let Body::Cues { cues } = &reading.extracted.body {
         let folder = ctx.prefix(asset_id);
         ctx.env.store.put(&Key::in_prefix(&folder, CAPTIONS)?, captions::to_webvtt(cues).into()).await?;
+        kernel::crash_point!("extract.object");
         prefix = Some(folder);
     }
     let mut done = ctx.finish().await?;

@@ -29,6 +29,7 @@ pub async fn ingest_upload(ctx: Ctx, job: IngestUpload) -> Result<Done, Failure>
         return Err(Failure::poison(refusal.code(), "this was uploaded as captions, but it is neither WebVTT nor SRT"));
     }
 
+    kernel::crash_point!("ingest.looked");
     let mut done = ctx.finish().await?;
     // Looked at again, a film without pictures stays what transcoding found it to be.
     sqlx::query!(

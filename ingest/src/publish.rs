@@ -24,6 +24,7 @@ pub async fn publish_asset(ctx: Ctx, job: PublishAsset) -> Result<Done, Failure>
     if published.rows_affected() == 0 {
         return done.commit_silent().await;
     }
+    kernel::crash_point!("publish.switched");
     done.commit(Event::Published { asset_id }).await
 }
 

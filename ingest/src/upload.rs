@@ -190,8 +190,10 @@ pub async fn accept(env: &Env, intent: &Intent, received: Received, cause: &Caus
     check_parent(env, intent).await?;
     // Gigabytes are copied and synced before the transaction, not in it.
     received.store(env.store.as_ref()).await.map_err(UploadError::from_storage)?;
+    kernel::crash_point!("upload.stored");
     let accepted = Accepted { asset_id: AssetId::new(), title, created_at: env.clock.now() };
     record(env, intent, &accepted, &received, cause).await?;
+    kernel::crash_point!("upload.committed");
     Ok(accepted)
 }
 
@@ -215,6 +217,7 @@ async fn record(env: &Env, intent: &Intent, accepted: &Accepted, received: &Rece
     .await
     .context("insert an asset")?;
     events::record(&mut tx, &Event::Uploaded { asset_id: accepted.asset_id }, cause).await?;
+    kernel::crash_point!("upload.recorded");
     tx.commit().await.context("commit an asset")
 }
 

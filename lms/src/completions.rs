@@ -74,7 +74,9 @@ async fn complete(
     }
     let certificate =
         sqlx::query_scalar!("select id from certificates where enrollment_id = $1", enrollment.id).fetch_optional(&mut *tx).await?;
+    kernel::crash_point!("completion.recorded");
     tx.commit().await?;
+    kernel::crash_point!("completion.committed");
     Ok(Json(Completion { course_progress: progress, certificate_id: certificate.map(CertificateId) }))
 }
 

@@ -5,6 +5,7 @@ mod backup;
 mod bad_input;
 
 mod certificate;
+mod crash_points;
 mod deploy;
 mod doctor;
 mod faults;

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use kernel::chaos::{self, Protection};
 use kernel::child::ending::code;
 use kernel::child::{Limits, outputs};
 use kernel::config::Pool;
@@ -39,6 +40,7 @@ async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Failure>
     };
     let dir = ctx.env.scratch("transcode")?;
     let source_bytes = ctx.env.store.fetch(&Key::source(&source), &dir.path().join(SOURCE)).await?;
+    kernel::crash_point!("transcode.fetched");
     let request = Request { input: SOURCE.into(), out: PACKAGE.into(), options: Options::default() };
     let limits = limits(&ctx.env.pools.get(TranscodeMedia::STAGE), request.options.threads, source_bytes);
     // Only a folder that is there can be opened to the child.
@@ -48,8 +50,17 @@ async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Failure>
     outputs::check(&dir.path().join(PACKAGE), files).await?;
 
     let prefix = ctx.prefix(asset_id);
-    for file in manifest.files() {
-        ctx.env.store.put_file(&Key::in_prefix(&prefix, &file)?, &dir.path().join(PACKAGE).join(&file)).await?;
+    let put = async || -> Result<(), Failure> {
+        for file in manifest.files() {
+            ctx.env.store.put_file(&Key::in_prefix(&prefix, &file)?, &dir.path().join(PACKAGE).join(&file)).await?;
+            kernel::crash_point!("transcode.object");
+        }
+        Ok(())
+    };
+    // The row is the switch: it comes after all that it makes real.
+    let row_first = chaos::without(Protection::Switch);
+    if !row_first {
+        put().await?;
     }
     let poster = manifest.poster.as_deref().map(|name| Key::in_prefix(&prefix, name)).transpose()?;
     let mut done = ctx.finish().await?;
@@ -74,7 +85,11 @@ async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Failure>
     sqlx::query!("update assets set kind = 'audio' where id = $1 and $2", asset_id.0, manifest.width.is_none())
         .execute(done.conn())
         .await?;
-    done.commit(Event::Transcoded { asset_id }).await
+    let done = done.commit(Event::Transcoded { asset_id }).await?;
+    if row_first {
+        put().await?;
+    }
+    Ok(done)
 }
 
 /// What the child may use within one attempt.

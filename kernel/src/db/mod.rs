@@ -58,7 +58,16 @@ fn pool(options: PgConnectOptions, settings: &config::Database) -> PgPool {
 
 fn with_settings(options: PgConnectOptions, settings: &config::Database) -> PgConnectOptions {
     let limit = (settings.statement_timeout_seconds * 1000.0) as u64;
-    options.application_name("learnhub").options([("statement_timeout", limit.to_string())])
+    // A holder that was stopped, or whose host is gone, in the middle of its finishing transaction keeps its rows locked,
+    // and whoever wants to rescue its job would wait for them: the server ends such a session, also one that nobody hears.
+    let guards = [
+        ("idle_in_transaction_session_timeout", "20000"),
+        ("tcp_keepalives_idle", "10"),
+        ("tcp_keepalives_interval", "5"),
+        ("tcp_keepalives_count", "3"),
+        ("tcp_user_timeout", "20000"),
+    ];
+    options.application_name("learnhub").options([("statement_timeout", limit.to_string())]).options(guards)
 }
 
 /// What is wrong with the configured database, and which key mends it. PostgreSQL's codes are those of its manual.

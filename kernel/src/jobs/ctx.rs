@@ -92,6 +92,7 @@ impl Ctx {
         limits: Limits,
         dir: &Path,
     ) -> Result<A, Failure> {
+        crate::crash_point!("child.before");
         let progress = self.progress();
         let report = move |done, total| progress.report(done, total);
         let span = info_span!("child", child = name, request_id = self.job.request_id.as_deref());
@@ -113,15 +114,18 @@ impl Ctx {
         };
         let ended = ended.instrument(span).await;
         self.used.add(ended.usage);
+        crate::crash_point!("child.after");
         Ok(serde_json::from_value(ended.outcome?)?)
     }
 
     /// Begins the one transaction that ends this job. Fails as lost when another worker has taken over.
     pub async fn finish(&self) -> Result<Finishing, Failure> {
+        crate::crash_point!("finish.begin");
         let mut tx = self.env.db.begin().await?;
         if !ledger::finish(&mut tx, &self.job, self.used.read()).await? {
             return Err(Failure::lost());
         }
+        crate::crash_point!("finish.fenced");
         Ok(Finishing { tx, job: self.job.clone() })
     }
 
@@ -173,7 +177,9 @@ impl Finishing {
 
     /// Commits without an event.
     pub async fn commit_silent(self) -> Result<Done, Failure> {
+        crate::crash_point!("finish.before_commit");
         self.tx.commit().await?;
+        crate::crash_point!("finish.committed");
         Ok(Done(()))
     }
 }

@@ -41,6 +41,9 @@ pub async fn dispatch(runner: Runner, stage: Stage, admission: Arc<Admission>, s
             claims += 1;
             match claim(&runner, stage, &pool, room, claims).await {
                 Ok(jobs) => {
+                    if !jobs.is_empty() {
+                        crate::crash_point!("claim.taken");
+                    }
                     runner.env().bell.answered(stage, jobs.len()).await;
                     // Fewer than there was room for: nothing is left, and the bell will ring for more.
                     look = jobs.len() == room || claims % AGED_CLAIM == 0 && !jobs.is_empty();

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use sqlx::{PgConnection, PgPool};
 
 use super::{Class, Failure, Lane, Stage};
+use crate::chaos::{self, Protection};
 use crate::child::Usage;
 use crate::events::{self, Cause};
 use crate::id::{AccountId, AssetId, JobId};
@@ -65,6 +66,7 @@ pub struct Ask<'a> {
 /// The cost does not depend on how many wait: each lane is read from its front in the index `jobs_claim`, past no more
 /// rows than others hold at this moment.
 pub async fn claim(db: &PgPool, ask: &Ask<'_>) -> Result<Vec<Claimed>> {
+    crate::crash_point!("claim.before");
     let what = || format!("claim jobs of stage {}", ask.stage);
     if ask.cluster == 0 {
         return take(&mut *db.acquire().await.with_context(what)?, ask, ask.most).await.with_context(what);
@@ -152,6 +154,7 @@ pub enum Pulse {
 
 /// Extends the lease and notes the progress.
 pub async fn heartbeat(db: &PgPool, job: &Claimed, lease: Duration, done: u64, total: u64) -> Result<Pulse> {
+    crate::crash_point!("heartbeat.before");
     let wanted = sqlx::query_scalar!(
         "update jobs set lease_until = now() + make_interval(secs => $3), progress_done = $4, progress_total = $5
           where id = $1 and attempt = $2 and state = 'running' returning cancel_wanted",
@@ -164,10 +167,11 @@ pub async fn heartbeat(db: &PgPool, job: &Claimed, lease: Duration, done: u64, t
     .fetch_optional(db)
     .await
     .with_context(|| format!("heartbeat of job {}", job.id))?;
+    crate::crash_point!("heartbeat.done");
     Ok(match wanted {
         Some(false) => Pulse::Held,
         Some(true) => Pulse::CancelWanted,
-        None if ended_by_us(db, job).await? => Pulse::Held,
+        None if chaos::without(Protection::Fencing) || ended_by_us(db, job).await? => Pulse::Held,
         None => Pulse::Lost,
     })
 }
@@ -199,7 +203,7 @@ pub async fn finish(conn: &mut PgConnection, job: &Claimed, used: Usage) -> Resu
     .execute(conn)
     .await
     .with_context(|| format!("finish job {}", job.id))?;
-    Ok(changed.rows_affected() == 1)
+    Ok(changed.rows_affected() == 1 || chaos::without(Protection::Fencing))
 }
 
 /// Peak memory as stored: null when there was no child.
@@ -270,13 +274,15 @@ pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Durati
         }
         Err(error) => return Err(error).with_context(|| format!("record the failure of job {}", job.id)),
     };
-    if changed == 0 {
+    if changed == 0 && !chaos::without(Protection::Fencing) {
         return Ok(Aftermath::NotOurs);
     }
     if dead && let Some(asset_id) = job.asset_id {
         fail_asset(&mut tx, asset_id, job, failure).await?;
     }
+    crate::crash_point!("fail.before_commit");
     tx.commit().await.context("commit a failure")?;
+    crate::crash_point!("fail.committed");
     Ok(if dead { Aftermath::Dead } else { Aftermath::Retry(pause) })
 }
 
@@ -317,6 +323,7 @@ async fn fail_asset(conn: &mut PgConnection, asset_id: AssetId, job: &Claimed, f
 
 /// Hands a job back untouched, as a stopping worker does: no failure is counted.
 pub async fn release(db: &PgPool, job: &Claimed) -> Result<()> {
+    crate::crash_point!("release.before");
     let released = sqlx::query!(
         "update jobs set state = 'queued', lease_until = null, run_at = now() where id = $1 and attempt = $2 and state = 'running'",
         job.id.0,
@@ -324,6 +331,7 @@ pub async fn release(db: &PgPool, job: &Claimed) -> Result<()> {
     )
     .execute(db)
     .await;
+    crate::crash_point!("release.done");
     match released {
         Err(sqlx::Error::Database(error)) if error.constraint() == Some("jobs_dedupe") => supersede(db, job).await.map(drop),
         other => other.map(drop).with_context(|| format!("release job {}", job.id)),
@@ -344,6 +352,9 @@ pub async fn ripen(db: &PgPool) -> Result<(Vec<Stage>, Option<Duration>)> {
     .fetch_all(db)
     .await
     .context("queue what is due again")?;
+    if !ripe.is_empty() {
+        crate::crash_point!("ripen.done");
+    }
     let next = sqlx::query_scalar!(
         "select extract(epoch from min(run_at) - now())::float8 from jobs where state = 'parked' and run_at < now() + interval '1 hour'"
     )

@@ -198,5 +198,6 @@ pub async fn enqueue(conn: &mut PgConnection, job: impl Into<AnyJob>, cause: &Ca
     .fetch_optional(conn)
     .await
     .with_context(|| format!("enqueue {}", job.kind))?;
+    crate::crash_point!("enqueue.written");
     Ok(())
 }

@@ -32,6 +32,9 @@ pub async fn rescue(db: &PgPool, backoff: impl Fn(Stage) -> Duration) -> Result<
     .await
     .context("look for expired leases")?;
     lost.retain(|row| row.expired || row.worker.as_deref().is_some_and(|worker| gone(&neighbourhood, worker)));
+    if !lost.is_empty() {
+        crate::crash_point!("rescue.found");
+    }
     let mut rescued = 0;
     for row in lost {
         let Ok(stage) = row.stage.parse::<Stage>() else { continue };
@@ -61,6 +64,7 @@ pub async fn rescue(db: &PgPool, backoff: impl Fn(Stage) -> Duration) -> Result<
             telemetry::lease_rescued(stage);
             warn!(job.id = %job.id, "rescued {} from a worker that went silent", job.kind);
             rescued += 1;
+            crate::crash_point!("rescue.recorded");
         }
     }
     Ok(rescued)

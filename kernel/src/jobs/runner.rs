@@ -18,6 +18,7 @@ use super::rescue::{self, worker_name};
 use super::workers::{self, Worker};
 use super::{Claimed, Ctx, Done, Failure, Job, Lane, Stage, Usage, control, dispatch};
 use crate::breaker::State;
+use crate::chaos::{self, Protection};
 use crate::dependency::needed_by;
 use crate::env::Env;
 use crate::telemetry::{self, Outcome, trace};
@@ -162,6 +163,7 @@ impl Runner {
     }
 
     async fn attempt(&self, job: Claimed, hurry: &CancellationToken, slot: Option<&(Reserved, Duration)>) {
+        crate::crash_point!("handler.begin");
         let begun = Instant::now();
         telemetry::job_started(job.stage, job.waited.as_secs_f64());
         let ctx = Ctx::new(self.env.clone(), job.clone());
@@ -189,6 +191,7 @@ impl Runner {
                 return log_error(ledger::release(&self.env.db, &job).await);
             }
         };
+        crate::crash_point!("handler.end");
         let took_ms = begun.elapsed().as_millis() as u64;
         let (outcome, class) = match outcome {
             Ok(Done { .. }) => {
@@ -291,6 +294,9 @@ async fn sweep(runner: Runner, admission: Arc<Admission>, stop: CancellationToke
     let every = Duration::from_secs_f64(env.config.jobs.sweep_seconds);
     let started_at = env.clock.now();
     let mut stumbled = false;
+    if chaos::without(Protection::Sweep) {
+        return;
+    }
     for round in 0_u64.. {
         let swept: Result<Option<Duration>> = async {
             rescue::rescue(&env.db, |stage| env.pools.get(stage).backoff()).await?;

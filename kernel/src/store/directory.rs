@@ -72,8 +72,10 @@ fn place(root: &Path, target: &Path, fill: impl FnOnce(&mut std::fs::File) -> st
     fill(file.as_file_mut()).with_context(|| format!("write {}", target.display()))?;
     // After a failed sync the pages may be lost and a second sync would lie: give up, the caller starts over.
     file.as_file().sync_all().with_context(|| format!("sync {}", target.display()))?;
+    crate::crash_point!("object.written");
     let kept = file.persist(target).with_context(|| format!("rename to {}", target.display()))?;
     drop(kept);
+    crate::crash_point!("object.placed");
     std::fs::File::open(folder).and_then(|dir| dir.sync_all()).with_context(|| format!("sync {}", folder.display()))
 }
 

@@ -76,7 +76,9 @@ async fn forward(
                 let Some(chunk) = chunk else { bail!("the relay lost its connection to the database") };
                 let notes = chunk.into_iter().collect::<sqlx::Result<Vec<_>>>().context("listen for notifications")?;
                 let messages = notes.iter().filter_map(|note| message(broker, note.payload())).collect();
+                crate::crash_point!("relay.heard");
                 publisher.publish(messages).await?;
+                crate::crash_point!("relay.published");
             }
             () = tick(&mut again) => ring_again(publisher, broker, db).await?,
             () = &mut lost => bail!("the relay lost its connection to the broker"),
