@@ -252,7 +252,8 @@ impl Fleet {
             }
         }
         self.db.close().await;
-        if let Some(postgres) = self.postgres.lock().expect("postgres").take() {
+        let postgres = self.postgres.lock().expect("postgres").take();
+        if let Some(postgres) = postgres {
             let _ = tokio::task::spawn_blocking(move || postgres.stop()).await;
         }
     }

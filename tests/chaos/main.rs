@@ -102,11 +102,18 @@ fn main() -> ExitCode {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     match runtime.block_on(run(&plan, root.path(), tmpfs.is_ok())) {
-        Ok(true) => ExitCode::SUCCESS,
+        Ok(true) => {
+            drop_small_disk(root.path());
+            ExitCode::SUCCESS
+        }
         outcome => {
             if let Err(error) = outcome {
                 println!("chaos: {error:#}");
             }
+            // The small disk ends with this process.
+            let data = root.path().join("data");
+            let _ = std::process::Command::new("cp").arg("-a").arg(&data).arg(root.path().join("data-at-the-end")).status();
+            drop_small_disk(root.path());
             let kept = root.keep();
             println!("logs and data are kept in {}; {repeat}", kept.display());
             ExitCode::FAILURE
@@ -131,6 +138,14 @@ fn small_disk(data: &Path) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Lets go of the small disk, if there is one: a folder on which something is mounted cannot be removed.
+fn drop_small_disk(root: &Path) {
+    if let Ok(target) = std::ffi::CString::new(root.join("data").as_os_str().as_encoded_bytes()) {
+        // SAFETY: a plain system call with a string that lives as long as the call.
+        unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+    }
 }
 
 /// The whole run; true when there is nothing to complain about.

@@ -6,6 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+/// Job, attempt, state, and when the attempt began.
+type Row = (Uuid, i32, String, Option<f64>);
+
 struct Open {
     job: Uuid,
     attempt: i32,
@@ -50,7 +53,7 @@ impl Rescues {
             if ids.is_empty() {
                 continue;
             }
-            let rows: sqlx::Result<Vec<(Uuid, i32, String, Option<f64>)>> =
+            let rows: sqlx::Result<Vec<Row>> =
                 sqlx::query_as("select id, attempt, state, extract(epoch from started_at)::float8 from jobs where id = any($1)")
                     .bind(&ids)
                     .fetch_all(db)
