@@ -39,7 +39,17 @@ pub struct Config {
     pub paths: Paths,
     /// What the fields were read from, for settings that come on top of it later.
     #[serde(skip)]
-    table: toml::Table,
+    table: Raw,
+}
+
+/// The configuration as text has it. It holds passwords and is never shown.
+#[derive(Clone, Default)]
+struct Raw(toml::Table);
+
+impl std::fmt::Debug for Raw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -343,14 +353,14 @@ impl Config {
         config.check()?;
         config.paths = Paths::resolve(&config, env)?;
         config.paths.file = file.map(std::path::absolute).transpose().context("path of the configuration file")?;
-        config.table = table;
+        config.table = Raw(table);
         Ok(config)
     }
 
     /// The pools with these settings on top, each a key as in `workers.toml` (`stages.transcode.concurrency`) and its
     /// value. Fails with the key when there is no such key of a stage, or the value does not fit it.
     pub fn pools_with(&self, settings: &[(String, serde_json::Value)]) -> Result<BTreeMap<Stage, Pool>> {
-        let mut table = self.table.clone();
+        let mut table = self.table.0.clone();
         for (key, value) in settings {
             if !key.starts_with("stages.") {
                 bail!("{key} cannot be set at run time; only keys of a stage can, such as stages.transcode.concurrency");
@@ -382,7 +392,7 @@ impl Config {
 
     fn slot(&self, key: &str) -> Option<&toml::Value> {
         let (first, rest) = key.split_once('.').unwrap_or((key, ""));
-        rest.split('.').filter(|part| !part.is_empty()).try_fold(self.table.get(first)?, |value, part| value.get(part))
+        rest.split('.').filter(|part| !part.is_empty()).try_fold(self.table.0.get(first)?, |value, part| value.get(part))
     }
 
     /// The pool of a stage.

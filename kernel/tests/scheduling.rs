@@ -199,14 +199,15 @@ async fn an_attempt_that_met_a_limit_gets_twice_of_it_next_time_but_not_for_ever
     let (_, asset) = teacher(&test).await;
     enqueue(&test, asset, Lane::Default, 1).await;
     let mut factors = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..3 {
         sqlx::query("update jobs set run_at = now() where state = 'parked'").execute(&test.env.db).await.unwrap();
         ledger::ripen(&test.env.db).await.unwrap();
         let job = claim(&test, 1).await.remove(0);
         factors.push(job.limits_factor);
         ledger::fail(&test.env.db, &job, &Failure::resource("out_of_memory", "x"), Duration::ZERO, Usage::default()).await.unwrap();
     }
-    assert_eq!(factors, [1.0, 2.0, 4.0, 4.0]);
+    assert_eq!(factors, [1.0, 2.0, 4.0]);
+    assert_eq!(sqlx::query_scalar::<_, String>("select state from jobs").fetch_one(&test.env.db).await.unwrap(), "dead");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ pub fn router() -> OpenApiRouter<Env> {
 
 /// Every stage's backlog, in the order in which an upload meets the stages.
 #[utoipa::path(
-    get, path = "/backlogs", tag = "jobs", security(("bearer" = [])),
+    get, path = "/backlogs", tag = "backlogs", security(("bearer" = [])),
     responses(
         (status = 200, body = Vec<Backlog>),
         (status = 403, description = "for admins", body = Problem, content_type = "application/problem+json"),

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use kernel::child::outputs;
 use kernel::env::Env;
 use kernel::events::Cause;
 use kernel::http::Role;
@@ -14,7 +15,7 @@ use kernel::jobs::{Runner, enqueue};
 use kernel::pipeline::TranscodeMedia;
 use kernel::store::Key;
 use kernel::testing::TestEnv;
-use transcode::{MADE_BY, Options};
+use transcode::{MADE_BY, Manifest, Options};
 
 /// The environment with another program in place of ours.
 fn with_program(env: &Env, dir: &Path, script: &str) -> Env {
@@ -24,6 +25,12 @@ fn with_program(env: &Env, dir: &Path, script: &str) -> Env {
     let mut config = (*env.config).clone();
     config.paths.program = path;
     Env { config: Arc::new(config), ..env.clone() }
+}
+
+/// What a child says that made this package.
+fn answer(made: &Path, manifest: &Manifest) -> String {
+    let files = outputs::list(made, manifest.files()).unwrap();
+    serde_json::json!({ "result": { "manifest": manifest, "files": files } }).to_string() + "\n"
 }
 
 async fn run(env: &Env, asset_id: AssetId) {
@@ -54,9 +61,9 @@ async fn the_package_is_stored_under_a_fresh_prefix_and_one_row_makes_it_real() 
     let made = dir.path().join("made");
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny.mp4");
     let manifest = transcode::transcode(&tiny, &made, &Options::default(), &mut |_| {}).unwrap();
-    fs::write(dir.path().join("answer"), serde_json::json!({ "result": manifest }).to_string() + "\n").unwrap();
+    fs::write(dir.path().join("answer"), answer(&made, &manifest)).unwrap();
     let script =
-        format!("cmp source {} && cp -r {} package && cat {}", tiny.display(), made.display(), dir.path().join("answer").display());
+        format!("cmp source {} && cp -r {}/. package && cat {}", tiny.display(), made.display(), dir.path().join("answer").display());
     let env = with_program(&test.env, dir.path(), &script);
 
     let mut prefixes = vec![];
@@ -116,8 +123,8 @@ async fn what_is_published_keeps_its_package_until_a_new_one_is_stored() {
     let made = dir.path().join("made");
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny.mp4");
     let manifest = transcode::transcode(&tiny, &made, &Options::default(), &mut |_| {}).unwrap();
-    fs::write(dir.path().join("answer"), serde_json::json!({ "result": manifest }).to_string() + "\n").unwrap();
-    let script = format!("cp -r {} package && cat {}", made.display(), dir.path().join("answer").display());
+    fs::write(dir.path().join("answer"), answer(&made, &manifest)).unwrap();
+    let script = format!("cp -r {}/. package && cat {}", made.display(), dir.path().join("answer").display());
     run(&with_program(&test.env, dir.path(), &script), asset_id).await;
     let (state, prefix) = seen().await;
     assert_eq!(state, "published");

@@ -46,7 +46,7 @@ pub async fn dispatch(runner: Runner, stage: Stage, admission: Arc<Admission>, s
                     }
                     runner.env().bell.answered(stage, jobs.len()).await;
                     // Fewer than there was room for: nothing is left, and the bell will ring for more.
-                    look = jobs.len() == room || claims % AGED_CLAIM == 0 && !jobs.is_empty();
+                    look = jobs.len() == room || claims.is_multiple_of(AGED_CLAIM) && !jobs.is_empty();
                     for job in jobs {
                         let set_aside = admission.reserve(stage, &pool, job.limits_factor);
                         let (runner, hurry) = (runner.clone(), hurry.clone());
@@ -93,7 +93,7 @@ async fn claim(runner: &Runner, stage: Stage, pool: &Pool, room: usize, claims: 
         attempts: pool.attempts,
         cluster: pool.cluster_concurrency,
     };
-    if claims % AGED_CLAIM == 0 && ordered.len() > 1 {
+    if claims.is_multiple_of(AGED_CLAIM) && ordered.len() > 1 {
         let reversed: Vec<Lane> = ordered.iter().rev().copied().collect();
         let waited = Some(Duration::from_secs(env.config.jobs.ageing_seconds));
         let aged = ledger::claim(&env.db, &Ask { most: 1, lanes: &reversed, waited, ..ask.clone() }).await?;

@@ -140,6 +140,7 @@ export interface components {
             stages?: components["schemas"]["AssetStage"][] | null;
             state: components["schemas"]["AssetState"];
             title: string;
+            waiting?: components["schemas"]["Wait"] | null;
         };
         /** @description Why an asset cannot be published. */
         AssetFailure: {
@@ -181,6 +182,27 @@ export interface components {
         };
         /** @enum {string} */
         AssetState: "processing" | "published" | "failed";
+        /** @description A stage's backlog. */
+        Backlog: {
+            /**
+             * Format: double
+             * @description Until all of it, and what will come of it in earlier stages, has passed; null when the stage stands still.
+             */
+            clear_seconds?: number | null;
+            /**
+             * Format: double
+             * @description The same with one worker process more like those there are.
+             */
+            clear_seconds_with_one_more?: number | null;
+            /** @description Jobs that wait or run. */
+            jobs: number;
+            /**
+             * Format: double
+             * @description Age of the job that has waited longest.
+             */
+            oldest_seconds?: number | null;
+            stage: components["schemas"]["Stage"];
+        };
         CaptionTrack: {
             asset_id: components["schemas"]["AssetId"];
             label: string;
@@ -834,6 +856,7 @@ export interface components {
                 stages?: components["schemas"]["AssetStage"][] | null;
                 state: components["schemas"]["AssetState"];
                 title: string;
+                waiting?: components["schemas"]["Wait"] | null;
             }[];
             /** @description Send it as `cursor` for the next page; null at the end. */
             next_cursor?: string | null;
@@ -1071,6 +1094,35 @@ export interface components {
             done: number;
             /** Format: int64 */
             total: number;
+        };
+        /** @description Why a job does not run. */
+        Reason: {
+            /** @enum {string} */
+            reason: "running";
+        } | {
+            /** @enum {string} */
+            reason: "no_free_slot";
+        } | {
+            /** @enum {string} */
+            reason: "fair_share";
+        } | {
+            note: string;
+            paused_by: string;
+            /** @enum {string} */
+            reason: "paused";
+        } | {
+            code: string;
+            /** @enum {string} */
+            reason: "back_off";
+            /** Format: date-time */
+            until: string;
+        } | {
+            code: string;
+            /** @enum {string} */
+            reason: "dependency_down";
+        } | {
+            /** @enum {string} */
+            reason: "no_worker";
         };
         Registered: {
             account: components["schemas"]["Account"];
@@ -1371,6 +1423,19 @@ export interface components {
             /** @description Of the PDF, in hex. */
             sha256: string;
             valid: boolean;
+        };
+        /** @description Where an asset is on its way. */
+        Wait: components["schemas"]["Reason"] & {
+            /** @description Jobs of the stage that go first. */
+            ahead: number;
+            /**
+             * Format: date-time
+             * @description Four of five assets are ready between these two. Null when it stands still, or nothing can be said.
+             */
+            ready_from?: string | null;
+            /** Format: date-time */
+            ready_to?: string | null;
+            stage: components["schemas"]["Stage"];
         };
         /** @description A process that works, as last reported. */
         Worker: {
