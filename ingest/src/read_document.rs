@@ -4,7 +4,7 @@
 //! the structure reader, since text is worth more than an outline.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kernel::child::ending::code;
@@ -22,6 +22,8 @@ use crate::sniff::Format;
 pub const SOURCE: &str = "source";
 /// The name under which the binary runs [`crate::child::run`].
 pub const CHILD: &str = "extract";
+/// Where the loader finds what PDFium needs: it is opened in the child, and not every program has all of that already.
+const LIBRARIES: [&str; 4] = ["/etc/ld.so.cache", "/lib", "/lib64", "/usr/lib"];
 /// A page that takes longer than this is not read.
 const STALL: Duration = Duration::from_secs(30);
 
@@ -80,7 +82,8 @@ fn without_structure(request: Request) -> Request {
 
 /// What the child may use and reach: it writes nothing, and reads the document, its library and its tokenizer.
 fn limits(config: &Config, pool: &Pool, source: &Path) -> Result<Limits, Failure> {
-    let reads = vec![config.paths.pdfium.clone(), config.paths.model.join("tokenizer.json")];
+    let libraries = LIBRARIES.iter().map(PathBuf::from);
+    let reads = libraries.chain([config.paths.pdfium.clone(), config.paths.model.join("tokenizer.json")]).collect();
     let scratch_bytes = Limits::document_scratch(fs::metadata(source)?.len());
     Ok(Limits { reads, scratch_bytes, ..shares(pool) })
 }
