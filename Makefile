@@ -32,7 +32,7 @@ check: setup ## what a change must pass besides the tests: format, lints, docs, 
 
 # The program with crash points is another one than `make build` leaves at bin/learnhub, from the same source.
 chaos: setup ## kill everything at every crash point and look what is left: KILLS=1000 SEED=… BACKEND=rabbitmq STORE=s3 CONTROL=fencing|sweep|switch
-	KILLS="$(or $(KILLS),1000)" SEED="$(SEED)" CONTROL="$(CONTROL)" BACKEND="$(BACKEND)" STORE="$(STORE)" cargo test --locked --features chaos --test chaos
+	KILLS="$(or $(KILLS),1000)" SEED="$(SEED)" CONTROL="$(CONTROL)" BACKEND="$(BACKEND)" STORE="$(STORE)" cargo test --workspace --locked --features chaos --test chaos
 
 chaos-partition: setup ## two hosts in network namespaces, and 45 s without the link between them (as root)
 	cargo build --locked --bin learnhub
