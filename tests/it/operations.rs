@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::program::{Person, Up, command, data_folder, fixture, run};
+use crate::program::{Person, Up, command, data_folder, fixture, objects, run};
 
 fn ran(data: &Path, arguments: &[&str]) -> Value {
     let output = run(data, arguments);
@@ -22,7 +22,7 @@ async fn gc_names_an_orphan_removes_it_and_leaves_the_rest() {
     teacher.publish(&course, "notes.md", fixture("notes.md")).await;
     assert_eq!(up.stop(), Some(0));
     let orphan = "assets/0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10/0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a11.1/poster.jpg";
-    let path = data.path().join("objects").join(orphan);
+    let path = objects(data.path()).join(orphan);
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("make a folder");
     std::fs::write(&path, b"left behind").expect("leave an orphan behind");
 
