@@ -135,7 +135,9 @@ pub fn simulate(snapshot: &Snapshot, rates: &Rates) -> Outlook {
             }
         }
         let Some(queue) = queues.remove(&stage) else { continue };
-        let Some(servers) = snapshot.servers.get(&stage).copied().filter(|servers| *servers > 0) else {
+        // One run of the index takes in everything that waits for it: nobody waits for anybody there.
+        let together = if stage == Stage::Index { queue.len() } else { 1 };
+        let Some(servers) = snapshot.servers.get(&stage).map(|servers| servers * together).filter(|servers| *servers > 0) else {
             outlook.clear.remove(&stage);
             continue;
         };
