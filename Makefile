@@ -7,7 +7,7 @@ CARGO_TARGET_DIR ?= $(LEARNHUB_CACHE)/target
 SQLX_OFFLINE ?= true
 export LEARNHUB_CACHE CARGO_TARGET_DIR SQLX_OFFLINE
 
-.PHONY: help setup build demo test check bench chaos chaos-partition clean
+.PHONY: help setup build demo test check bench chaos chaos-partition chaos-model clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 15
@@ -37,6 +37,9 @@ chaos: setup ## kill everything at every crash point and look what is left: KILL
 chaos-partition: setup ## two hosts in network namespaces, and 45 s without the link between them (as root)
 	cargo build --locked --bin learnhub
 	@tests/chaos/partition "$(CARGO_TARGET_DIR)/debug/learnhub"
+
+chaos-model: build ## take the model away for ten minutes (DOWN=600) while documents come in
+	@tests/chaos/model-down $(DOWN)
 
 bench: build ## seconds per stage and peak memory
 	@bench/spine

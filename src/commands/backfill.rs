@@ -15,6 +15,7 @@ use sqlx::PgConnection;
 
 use super::print;
 use crate::world::World;
+use crate::commands::print::say;
 
 /// What can be made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
@@ -49,7 +50,7 @@ pub async fn run(world: &World, stage: Derived, dry_run: bool, limit: i64, json:
     if json {
         print::json(&answer)?;
     } else {
-        answer.assets.iter().for_each(|asset| println!("{asset}"));
+        answer.assets.iter().for_each(|asset| say!("{asset}"));
         let done = if dry_run { "would be made again" } else { "are queued" };
         eprintln!("{} assets lack version {} and {done}", answer.assets.len(), answer.version);
     }

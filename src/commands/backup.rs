@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::print;
 use crate::backup::{make, restore};
 use crate::world::World;
+use crate::commands::print::say;
 
 /// Adds a snapshot.
 pub async fn backup(world: &World, dir: &Path, json: bool) -> Result<ExitCode> {
@@ -18,7 +19,7 @@ pub async fn backup(world: &World, dir: &Path, json: bool) -> Result<ExitCode> {
     if json {
         print::json(&made)?;
     } else {
-        println!("{}", made.snapshot.display());
+        say!("{}", made.snapshot.display());
         eprintln!("{} rows; {} objects, of which {} ({} bytes) were new", made.rows, made.objects, made.copied, made.copied_bytes);
     }
     Ok(ExitCode::SUCCESS)
@@ -30,7 +31,7 @@ pub async fn restore(config: Config, dir: &Path, at: Option<OffsetDateTime>, for
     if json {
         print::json(&restored)?;
     } else {
-        println!("{}", restored.snapshot.display());
+        say!("{}", restored.snapshot.display());
         eprintln!("{} rows and {} objects as of {}; the next start makes the index", restored.rows, restored.objects, restored.taken_at);
     }
     Ok(ExitCode::SUCCESS)

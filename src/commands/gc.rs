@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::print;
 use crate::janitor;
 use crate::world::World;
+use crate::commands::print::say;
 
 /// What a sweep would remove.
 #[derive(Serialize)]
@@ -25,7 +26,7 @@ pub async fn run(world: &World, dry_run: bool, json: bool) -> Result<ExitCode> {
         if json {
             print::json(&orphans)?;
         } else {
-            orphans.objects.iter().chain(&orphans.scratch).for_each(|name| println!("{name}"));
+            orphans.objects.iter().chain(&orphans.scratch).for_each(|name| say!("{name}"));
             eprintln!("{} objects and {} scratch files would be removed", orphans.objects.len(), orphans.scratch.len());
         }
         return Ok(ExitCode::SUCCESS);
@@ -36,7 +37,7 @@ pub async fn run(world: &World, dry_run: bool, json: bool) -> Result<ExitCode> {
     if json {
         print::json(&swept)?;
     } else {
-        println!(
+        say!(
             "removed {} objects, {} scratch files, {} vectors, {} expired refresh tokens",
             swept.objects, swept.scratch, swept.vectors, swept.tokens
         );

@@ -16,6 +16,7 @@ use serde::Serialize;
 use super::{operator, print};
 use crate::cli::{How, Jobs, Which};
 use crate::world::World;
+use crate::commands::print::say;
 
 pub async fn run(world: &World, command: Jobs) -> Result<ExitCode> {
     match command {
@@ -26,7 +27,7 @@ pub async fn run(world: &World, command: Jobs) -> Result<ExitCode> {
             let row = row.with_context(|| format!("there is no job {id}"))?;
             match json {
                 true => print::json(&row)?,
-                false => println!("{}", serde_json::to_string_pretty(&row)?),
+                false => say!("{}", serde_json::to_string_pretty(&row)?),
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -101,14 +102,14 @@ async fn dead(world: &World, json: bool) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if groups.is_empty() {
-        println!("no job is dead");
+        say!("no job is dead");
     }
     for group in groups {
         let class = group.class.as_deref().unwrap_or("unknown");
-        println!("{:>6}  {}  {class}  {}", group.count, group.stage, group.code);
-        println!("        {}", group.reason);
-        println!("        learnhub jobs show {}", group.example);
-        println!("        learnhub jobs retry --state dead --stage {} --code {}", group.stage, group.code);
+        say!("{:>6}  {}  {class}  {}", group.count, group.stage, group.code);
+        say!("        {}", group.reason);
+        say!("        learnhub jobs show {}", group.example);
+        say!("        learnhub jobs retry --state dead --stage {} --code {}", group.stage, group.code);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -190,11 +191,11 @@ async fn finish(
         print::json(&lines)?;
     } else {
         if named {
-            lines.iter().for_each(|line| println!("{}  {}", line.id, line.answer));
+            lines.iter().for_each(|line| say!("{}  {}", line.id, line.answer));
         }
         let would = if how.dry_run { "would be " } else { "" };
         let told = if tally.told > 0 { format!(", {} {would}told to stop", tally.told) } else { String::new() };
-        println!("{} matched: {} {would}{}{told}, {} skipped", tally.matched, tally.done, words.done, tally.skipped + tally.unknown);
+        say!("{} matched: {} {would}{}{told}, {} skipped", tally.matched, tally.done, words.done, tally.skipped + tally.unknown);
     }
     let failed = named && lines.iter().any(|line| !line.ok);
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -21,6 +21,7 @@ use crate::cli::{Arguments, Certificate, Command, Global, Index, User};
 use crate::server::{self, Part, Plan};
 use crate::world::{self, Claim, World};
 use crate::{doctor, log};
+use crate::commands::print::say;
 
 /// It was done, but some input was refused.
 pub const REFUSED: u8 = 3;
@@ -32,7 +33,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     match command {
         Command::Transcode(args) => return transcode::cli::run(&args, &std::env::current_exe()?),
         Command::Openapi => {
-            println!("{}", serde_json::to_string_pretty(&server::description())?);
+            say!("{}", serde_json::to_string_pretty(&server::description())?);
             return Ok(ExitCode::SUCCESS);
         }
         Command::Completions { shell } => return completions::completions(shell),
@@ -101,7 +102,7 @@ async fn dispatch(mut config: Config, command: Command) -> Result<ExitCode> {
             let password = password()?;
             return with_world(config, async |world| {
                 let account = lms::create_account(&world.env, &email, &name, &password, role).await?;
-                println!("{}", serde_json::to_string(&account)?);
+                say!("{}", serde_json::to_string(&account)?);
                 Ok(ExitCode::SUCCESS)
             })
             .await;
@@ -122,8 +123,8 @@ async fn dispatch(mut config: Config, command: Command) -> Result<ExitCode> {
                 );
             }
             match world::migrate(&config).await? {
-                None => println!("the schema is up to date"),
-                Some(why) => println!("the schema is up to date, without vectors: {why}"),
+                None => say!("the schema is up to date"),
+                Some(why) => say!("the schema is up to date, without vectors: {why}"),
             }
         }
         Command::Backup { dir, json } => return with_world(config, async |world| backup::backup(world, &dir, json).await).await,
@@ -152,7 +153,7 @@ async fn index(world: &World, command: Index) -> Result<ExitCode> {
         Index::Rebuild => {
             let rebuilt = indexer::rebuild(&world.env, |done, total| eprint!("\rrebuilding: {done} of {total} assets")).await?;
             eprintln!();
-            println!("{}", serde_json::to_string(&rebuilt)?);
+            say!("{}", serde_json::to_string(&rebuilt)?);
         }
         Index::Status { json } => {
             let (status, counts) = indexer::status(&world.env).await?;

@@ -1,12 +1,27 @@
 //! How results look: JSON for programs, a few plain lines for people.
 
+use std::fmt::Arguments;
+use std::io::{self, Write};
+
 use anyhow::Result;
 use search_api::SearchAnswer;
 use serde::Serialize;
 
+/// `println!` for data: whoever read it and went away (`| head`) does not stop what the command still has to do.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::commands::print::line(format_args!($($words)*)) };
+}
+pub(crate) use say;
+
+/// One line to stdout, see [`say`].
+pub fn line(words: Arguments) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_fmt(words).and_then(|()| out.write_all(b"\n"));
+}
+
 /// JSON on one line.
 pub fn json(value: &impl Serialize) -> Result<()> {
-    println!("{}", serde_json::to_string(value)?);
+    say!("{}", serde_json::to_string(value)?);
     Ok(())
 }
 
@@ -19,12 +34,12 @@ pub fn hits(found: &SearchAnswer, as_json: bool) -> Result<()> {
         eprintln!("lexical only: {why}");
     }
     if found.items.is_empty() {
-        println!("nothing found");
+        say!("nothing found");
     }
     for hit in &found.items {
-        println!("{}  ({}, {})", hit.title, hit.label, hit.course_title);
-        println!("   {}", plain(&hit.snippet));
-        println!("   {}", hit.url);
+        say!("{}  ({}, {})", hit.title, hit.label, hit.course_title);
+        say!("   {}", plain(&hit.snippet));
+        say!("   {}", hit.url);
     }
     Ok(())
 }
@@ -46,7 +61,7 @@ pub fn verdict(verdict: &certgen::Verdict, as_json: bool) -> Result<()> {
     if as_json {
         return json(verdict);
     }
-    println!("{verdict}");
+    say!("{verdict}");
     Ok(())
 }
 
@@ -62,7 +77,7 @@ pub fn index_status(status: &indexer::Status, assets: usize, waiting: i64, as_js
     if as_json {
         return json(&index);
     }
-    println!("{}", serde_json::to_string_pretty(&index)?);
+    say!("{}", serde_json::to_string_pretty(&index)?);
     Ok(())
 }
 
@@ -72,7 +87,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) {
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
     let line = |cells: Vec<&str>| {
         let cells: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("{}", cells.join("  ").trim_end());
+        say!("{}", cells.join("  ").trim_end());
     };
     line(header.to_vec());
     for row in rows {

@@ -14,6 +14,7 @@ use kernel::jobs::workers::{self, Worker};
 use super::{operator, print};
 use crate::cli::Stages;
 use crate::world::World;
+use crate::commands::print::say;
 
 pub async fn run(world: &World, command: Stages) -> Result<ExitCode> {
     let env = &world.env;
@@ -26,16 +27,16 @@ pub async fn run(world: &World, command: Stages) -> Result<ExitCode> {
                     bail!("{key} is not set{}; `learnhub stages ls --json` shows what is", on(host.as_deref()));
                 }
                 record(env, Deed::SettingRemoved { key: key.clone(), host: host.clone() }).await?;
-                println!("{key}: the configuration file's value holds again{}", on(host.as_deref()));
+                say!("{key}: the configuration file's value holds again{}", on(host.as_deref()));
             }
         }
         Stages::Pause { stage, host, reason } => {
             pause(env, Some(stage), host.as_deref(), &reason).await?;
-            println!("{stage} takes no new jobs{}; what runs goes on", on(host.as_deref()));
+            say!("{stage} takes no new jobs{}; what runs goes on", on(host.as_deref()));
         }
         Stages::Resume { stage, host } => {
             resume(env, Some(stage), host.as_deref()).await?;
-            println!("{stage} takes jobs again{}", on(host.as_deref()));
+            say!("{stage} takes jobs again{}", on(host.as_deref()));
         }
         Stages::Drain { host, wait, reason } => {
             pause(env, None, Some(&host), &reason).await?;
@@ -45,11 +46,11 @@ pub async fn run(world: &World, command: Stages) -> Result<ExitCode> {
             if wait {
                 until_drained(env, &host).await?;
             }
-            println!("{host} takes no new jobs; {} still running", overview::running_on(&env.db, &host).await?);
+            say!("{host} takes no new jobs; {} still running", overview::running_on(&env.db, &host).await?);
         }
         Stages::Undrain { host } => {
             resume(env, None, Some(&host)).await?;
-            println!("{host} takes jobs again");
+            say!("{host} takes jobs again");
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -130,7 +131,7 @@ async fn set(env: &Env, pairs: &[String], host: Option<&str>) -> Result<()> {
     }
     for (key, value) in settings {
         pools::set(&env.db, &key, host, &value, &operator()).await?;
-        println!("{key} = {value}{}", on(host));
+        say!("{key} = {value}{}", on(host));
         record(env, Deed::SettingChanged { key, host: host.map(Into::into), value }).await?;
     }
     Ok(())

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::commands::REFUSED;
 use crate::world::{Claim, World};
+use crate::commands::print::say;
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -89,7 +90,7 @@ async fn index(env: &Env) -> Result<Option<(indexer::Status, HashMap<AssetId, u6
 
 fn report(findings: &[Finding], json: bool) -> Result<()> {
     if json {
-        println!("{}", serde_json::to_string(findings)?);
+        say!("{}", serde_json::to_string(findings)?);
         return Ok(());
     }
     for finding in findings {
@@ -98,9 +99,9 @@ fn report(findings: &[Finding], json: bool) -> Result<()> {
             Health::Warn => "warn",
             Health::Fail => "FAIL",
         };
-        println!("{word}  {:<14}  {}", finding.name, finding.seen);
+        say!("{word}  {:<14}  {}", finding.name, finding.seen);
         if let Some(fix) = &finding.fix {
-            println!("{:<22}→ {fix}", "");
+            say!("{:<22}→ {fix}", "");
         }
     }
     Ok(())

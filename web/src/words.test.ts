@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { age, day, duration, fileSize, noticeWords, parseTimecode, plural, stageOrder, stageWord, timecode, took, waitingWords } from './words';
+import { age, clearing, day, duration, fileSize, noticeWords, parseTimecode, plural, stageOrder, stageWord, timecode, took, waitingWords } from './words';
 
 test.each([
   [0, '0:00'],
@@ -35,6 +35,15 @@ test.each([
   [9000, '2 h'],
   [400_000, '4 days'],
 ])('what waits for %d seconds waits %s', (seconds, text) => expect(age(seconds)).toBe(text));
+
+test.each([
+  [720, 400, 'Clear in about 12 min; with one more worker in 6 min'],
+  [720, 700, 'Clear in about 12 min'],
+  [0.2, null, 'Clear in about 1 s'],
+  [null, 400, 'Stands still; one more worker would clear it in about 6 min'],
+  [null, null, 'Stands still'],
+])('a backlog of %s s, %s s with one more worker', (now, more, text) =>
+  expect(clearing({ stage: 'embed', jobs: 3, clear_seconds: now, clear_seconds_with_one_more: more })).toBe(text));
 
 test.each([
   [80, '80 ms'],

@@ -1,7 +1,7 @@
 /**
  * The words of the pages: times, sizes, dates, and names for what the API calls by a code. Pure.
  */
-import type { Asset, Kind } from './api/types';
+import type { Asset, Backlog, Kind } from './api/types';
 
 /** 73.2 → "1:13", 3725 → "1:02:05". */
 export function timecode(seconds: number): string {
@@ -115,6 +115,16 @@ export function age(seconds: number): string {
   if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86_400)} days`;
 }
+
+/** When a backlog will have passed: "Clear in about 12 min; with one more worker in 7 min". */
+export function clearing({ clear_seconds: now, clear_seconds_with_one_more: more }: Backlog): string {
+  if (now == null) return more == null ? 'Stands still' : `Stands still; one more worker would clear it in about ${span(more)}`;
+  const gain = more != null && more < now * 0.9 ? `; with one more worker in ${span(more)}` : '';
+  return `Clear in about ${span(now)}${gain}`;
+}
+
+/** At least a second: nothing is promised for at once. */
+const span = (seconds: number) => age(Math.max(1, seconds));
 
 /** The lanes, by how long what is in them may wait. */
 export const LANES: Record<string, string> = { interactive: 'Urgent', default: 'Usual', backfill: 'Later' };

@@ -1,6 +1,6 @@
 //! Honest waiting: where an asset is, why it waits, and when it is expected to be ready, as a range.
 //!
-//! [`simulate`] plays the queues forward with what [`rates`] learned here. How wrong such forecasts were lately makes the
+//! `simulate` plays the queues forward with what `rates` learned here. How wrong such forecasts were lately makes the
 //! range: each is written down (`forecasts`) and judged when its asset is published, and the range spans the middle four
 //! fifths of the last ratios of real to expected (split conformal prediction: Vovk, Gammerman and Shafer, 2005).
 

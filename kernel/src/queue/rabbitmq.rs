@@ -129,10 +129,10 @@ impl RabbitBell {
         let queue = self.broker.queue(stage);
         loop {
             tokens.wanted().await;
-            let channel = in_time(connection.create_channel()).await.context("open a channel")?;
-            in_time(channel.basic_qos(PREFETCH, BasicQosOptions::default())).await.context("limit deliveries")?;
+            let channel = in_time("open_channel", connection.create_channel()).await.context("open a channel")?;
+            in_time("qos", channel.basic_qos(PREFETCH, BasicQosOptions::default())).await.context("limit deliveries")?;
             let consume = channel.basic_consume(queue.as_str().into(), "".into(), BasicConsumeOptions::default(), FieldTable::default());
-            let mut deliveries = in_time(consume).await.with_context(|| format!("consume {queue}"))?;
+            let mut deliveries = in_time("consume", consume).await.with_context(|| format!("consume {queue}"))?;
             loop {
                 tokio::select! {
                     delivery = deliveries.next() => match delivery {
@@ -145,7 +145,7 @@ impl RabbitBell {
             // Whoever works here is busy. Closing the channel gives back what is not acknowledged, and nothing more
             // comes until somebody waits again, so that messages do not go to and fro.
             tokens.forget();
-            in_time(channel.close(200, "busy".into())).await.context("close a channel")?;
+            in_time("close", channel.close(200, "busy".into())).await.context("close a channel")?;
         }
     }
 
@@ -206,7 +206,7 @@ pub async fn check(url: &str, prefix: &str) -> Result<u32> {
     let broker = Broker::new(url, prefix)?;
     let connection = broker.connect().await?;
     let waiting = broker.declare_all(&connection).await?;
-    in_time(connection.close(200, "checked".into())).await.context("close the connection")?;
+    in_time("close", connection.close(200, "checked".into())).await.context("close the connection")?;
     Ok(waiting)
 }
 

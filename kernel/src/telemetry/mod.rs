@@ -155,7 +155,7 @@ pub fn store_call(backend: &'static str, op: &'static str, ok: bool, seconds: f6
     histogram!("learnhub_store_call_seconds", "backend" => backend, "op" => op, "outcome" => outcome(ok)).record(seconds);
 }
 
-/// A call of the message broker ended. `op` is a word such as publish, consume, ack, connect.
+/// A call of the message broker ended. `op` is a word such as publish, confirm, consume, connect.
 pub fn broker_call(op: &'static str, ok: bool, seconds: f64) {
     histogram!("learnhub_broker_call_seconds", "op" => op, "outcome" => outcome(ok)).record(seconds);
 }

@@ -2,13 +2,21 @@
 import { queryOptions } from '@tanstack/react-query';
 import { ask } from './client';
 import { REFRESH_MS } from './jobs';
-import type { HostView, StageView } from './types';
+import type { Backlog, HostView, StageView } from './types';
 
 export const stagesQuery = (live: boolean) =>
   queryOptions({
     queryKey: ['stages'],
     queryFn: ({ signal }) => ask<StageView[]>('/stages', { signal }),
     refetchInterval: live ? REFRESH_MS : false,
+  });
+
+/** When what waits will have passed. Made from a forecast that is dear: asked for less often. */
+export const backlogsQuery = (live: boolean) =>
+  queryOptions({
+    queryKey: ['backlogs'],
+    queryFn: ({ signal }) => ask<Backlog[]>('/backlogs', { signal }),
+    refetchInterval: live ? 2 * REFRESH_MS : false,
   });
 
 export const hostsQuery = (live: boolean) =>

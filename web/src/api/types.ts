@@ -46,5 +46,6 @@ export type DeadGroup = Schema['DeadGroup'];
 export type ActionRequest = Schema['ActionRequest'];
 export type ActionAnswer = Schema['ActionAnswer'];
 export type StageView = Schema['StageView'];
+export type Backlog = Schema['Backlog'];
 export type HostView = Schema['HostView'];
 export type Pause = Schema['Pause'];

@@ -7,7 +7,7 @@ import { useState } from 'react';
 import { useSearchParams } from 'react-router';
 import { deadQuery, type JobFilter, jobsQuery, meaning, summaryQuery } from '../api/jobs';
 import { useSession } from '../api/session';
-import { hostsQuery, stagesQuery } from '../api/stages';
+import { backlogsQuery, hostsQuery, stagesQuery } from '../api/stages';
 import type { StageSummary } from '../api/types';
 import { JobTable } from '../components/job-table';
 import { BulkButton } from '../components/operate/act';
@@ -69,6 +69,7 @@ const RUNNING: JobFilter = { state: 'running', stage: '', lane: '', asset_id: ''
 
 function Board({ live, chosen, onPick }: StagesProps) {
   const stages = useQuery(stagesQuery(live));
+  const backlogs = useQuery(backlogsQuery(live));
   const hosts = useQuery(hostsQuery(live));
   const running = useInfiniteQuery(jobsQuery(RUNNING, live, 100));
   return (
@@ -77,7 +78,7 @@ function Board({ live, chosen, onPick }: StagesProps) {
         <h2 id="stages-title">Stages</h2>
         {stages.error && <ProblemNotice problem={stages.error} onRetry={() => void stages.refetch()} />}
         {stages.isPending && <Loading what="the stages" />}
-        {stages.data && <StageBoard stages={stages.data} chosen={chosen} onPick={onPick} />}
+        {stages.data && <StageBoard stages={stages.data} backlogs={backlogs.data ?? []} chosen={chosen} onPick={onPick} />}
       </section>
       <section aria-labelledby="hosts-title">
         <h2 id="hosts-title">Hosts</h2>

@@ -1,6 +1,6 @@
 //! Speaking to the broker: its address, a connection, the queues, and publishing that is confirmed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
@@ -10,6 +10,7 @@ use lapin::uri::AMQPUri;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ErrorKind};
 
 use crate::jobs::Stage;
+use crate::telemetry;
 
 /// How long a connection may take to come about, and a broker to answer or to confirm.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -55,7 +56,8 @@ impl Broker {
         let place = format!("{}:{}", authority.host, authority.port);
         let name = format!("learnhub {}", std::process::id());
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        match tokio::time::timeout(PATIENCE, Connection::connect_uri(self.uri.clone(), properties)).await {
+        let connecting = tokio::time::timeout(PATIENCE, Connection::connect_uri(self.uri.clone(), properties));
+        match timed("connect", connecting, |tried| matches!(tried, Ok(Ok(_)))).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(match refusal(&error) {
                 Some(Refusal::Login) => {
@@ -81,7 +83,7 @@ impl Broker {
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
         let declared = channel.queue_declare(name.as_str().into(), QueueDeclareOptions::durable(), arguments);
-        let queue = in_time(declared).await.with_context(|| {
+        let queue = in_time("declare", declared).await.with_context(|| {
             format!("declare the queue {name}: if one of another kind has its name, delete that or set queue.prefix; the user in queue.url needs the right to configure it")
         })?;
         Ok(queue.message_count())
@@ -89,12 +91,12 @@ impl Broker {
 
     /// As [`Broker::declare`], for all stages. Returns how many messages wait in all of them.
     pub async fn declare_all(&self, connection: &Connection) -> Result<u32> {
-        let channel = in_time(connection.create_channel()).await.context("open a channel")?;
+        let channel = in_time("open_channel", connection.create_channel()).await.context("open a channel")?;
         let mut waiting = 0;
         for stage in Stage::ALL {
             waiting += self.declare(&channel, stage).await?;
         }
-        in_time(channel.close(200, "done".into())).await.context("close a channel")?;
+        in_time("close", channel.close(200, "done".into())).await.context("close a channel")?;
         Ok(waiting)
     }
 }
@@ -106,8 +108,8 @@ pub struct Publisher {
 
 impl Publisher {
     pub async fn open(connection: &Connection) -> Result<Self> {
-        let channel = in_time(connection.create_channel()).await.context("open a channel")?;
-        in_time(channel.confirm_select(ConfirmSelectOptions::default())).await.context("ask for confirms")?;
+        let channel = in_time("open_channel", connection.create_channel()).await.context("open a channel")?;
+        in_time("confirm_select", channel.confirm_select(ConfirmSelectOptions::default())).await.context("ask for confirms")?;
         Ok(Self { channel })
     }
 
@@ -123,10 +125,10 @@ impl Publisher {
         for (queue, body) in messages {
             let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
             let published = self.channel.basic_publish("".into(), queue.into(), options, body.as_bytes(), properties);
-            confirms.push(in_time(published).await.context("publish")?);
+            confirms.push(in_time("publish", published).await.context("publish")?);
         }
         for confirm in confirms {
-            let confirmation = in_time(confirm).await.context("wait for a confirm")?;
+            let confirmation = in_time("confirm", confirm).await.context("wait for a confirm")?;
             // With `mandatory` a message without a queue comes back, acknowledged.
             if !confirmation.is_ack() || confirmation.take_message().is_some() {
                 bail!("the broker did not take a message");
@@ -137,11 +139,19 @@ impl Publisher {
 }
 
 /// Bounds what depends on the broker's answer: one that is out of memory or disk lets publishers wait for ever.
-pub async fn in_time<T>(answer: impl Future<Output = lapin::Result<T>>) -> Result<T> {
-    match tokio::time::timeout(PATIENCE, answer).await {
+/// `op` is the word under which the metrics count it.
+pub async fn in_time<T>(op: &'static str, answer: impl Future<Output = lapin::Result<T>>) -> Result<T> {
+    match timed(op, tokio::time::timeout(PATIENCE, answer), |answered| matches!(answered, Ok(Ok(_)))).await {
         Ok(answer) => Ok(answer?),
         Err(_) => bail!("the broker does not answer within {PATIENCE:?}"),
     }
+}
+
+async fn timed<T>(op: &'static str, call: impl Future<Output = T>, well: impl FnOnce(&T) -> bool) -> T {
+    let begun = Instant::now();
+    let ended = call.await;
+    telemetry::broker_call(op, well(&ended), begun.elapsed().as_secs_f64());
+    ended
 }
 
 enum Refusal {

@@ -2,30 +2,38 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useState } from 'react';
 import { pauseStage, resumeStage, setConcurrency } from '../../api/stages';
-import type { Pause, StageView } from '../../api/types';
-import { age, CLOSED, LANES, moment } from '../../words';
+import type { Backlog, Pause, StageView } from '../../api/types';
+import { age, CLOSED, clearing, LANES, moment } from '../../words';
 import { Icon } from '../icon';
 import { ProblemNotice } from '../problem-notice';
 
 interface Props {
   stages: StageView[];
+  backlogs: Backlog[];
   chosen: string;
   onPick(stage: string): void;
 }
 
-export function StageBoard({ stages, chosen, onPick }: Props) {
+export function StageBoard({ stages, backlogs, chosen, onPick }: Props) {
   return (
     <ul className="stage-board" aria-label="Stages">
       {stages.map((stage) => (
         <li key={stage.stage} className={`stage-panel${stage.pauses.length > 0 ? ' is-paused' : ''}`} data-stage={stage.stage}>
-          <Panel stage={stage} chosen={chosen === stage.stage} onPick={() => onPick(chosen === stage.stage ? '' : stage.stage)} />
+          <Panel stage={stage} backlog={backlogs.find((backlog) => backlog.stage === stage.stage)} chosen={chosen === stage.stage} onPick={() => onPick(chosen === stage.stage ? '' : stage.stage)} />
         </li>
       ))}
     </ul>
   );
 }
 
-function Panel({ stage, chosen, onPick }: { stage: StageView; chosen: boolean; onPick(): void }) {
+interface PanelProps {
+  stage: StageView;
+  backlog: Backlog | undefined;
+  chosen: boolean;
+  onPick(): void;
+}
+
+function Panel({ stage, backlog, chosen, onPick }: PanelProps) {
   const { stage: name, running, dead, parked, oldest_queued_seconds: oldest } = stage;
   return (
     <>
@@ -52,6 +60,7 @@ function Panel({ stage, chosen, onPick }: { stage: StageView; chosen: boolean; o
         {dead > 0 && <span className="bad"> · {dead} failed</span>}
         <span className="fine"> · {whereItRuns(stage)}</span>
       </p>
+      {backlog && backlog.jobs > 0 && <p className="fine stage-forecast">{clearing(backlog)}</p>}
       {stage.pauses.map((pause) => (
         <PauseNotice key={`${pause.stage ?? ''} ${pause.host ?? ''}`} stage={name} pause={pause} />
       ))}
