@@ -8,7 +8,7 @@ use kernel::dependency::Dependency;
 use kernel::events::Cause;
 use kernel::http::{Principal, Role};
 use kernel::id::{AssetId, JobId};
-use kernel::jobs::ledger::{self, Ask, Claimed};
+use kernel::jobs::ledger::{self, Ask, Claimed, Marks};
 use kernel::jobs::{self, Failure, Lane, Runner, Stage, Usage, control, pools};
 use kernel::pipeline::{ExtractDocument, TranscodeMedia};
 use kernel::testing::TestEnv;
@@ -334,4 +334,26 @@ async fn the_plan_of_a_claim_reads_each_lane_from_its_front() {
     let plan = plan.join("\n");
     assert!(plan.contains("Index Scan using jobs_claim"), "{plan}");
     assert!(!plan.contains("Sort") && !plan.contains("Seq Scan"), "{plan}");
+}
+
+#[tokio::test]
+async fn a_mark_passes_over_what_has_ended_and_never_over_who_comes_later() {
+    let test = TestEnv::new().await;
+    let (busy, asset) = teacher(&test).await;
+    let kinds = kinds();
+    let mut marks = Marks::default();
+    let next = async |marks: &mut Marks| ledger::claim_from(&test.env.db, &ask(&kinds, 1), marks).await.unwrap().pop();
+    // The third of one owner stands two days behind the first: claiming it must not hide who comes meanwhile.
+    enqueue(&test, asset, Lane::Default, 4).await;
+    for _ in 0..3 {
+        assert_eq!(next(&mut marks).await.unwrap().owner_id, Some(busy.account_id));
+    }
+    let (other, asset) = teacher(&test).await;
+    enqueue(&test, asset, Lane::Default, 1).await;
+    assert_eq!(next(&mut marks).await.unwrap().owner_id, Some(other.account_id));
+    // What comes back to an old turn is not seen from a mark, and is seen from the start.
+    let old = next(&mut marks).await.unwrap();
+    sqlx::query("update jobs set state = 'queued', turn = 1, lease_until = null where id = $1").bind(old.id.0).execute(&test.env.db).await.unwrap();
+    assert!(next(&mut marks).await.is_none(), "the mark does nothing");
+    assert_eq!(next(&mut Marks::default()).await.unwrap().id, old.id);
 }

@@ -6,7 +6,7 @@ mod completions;
 mod gc;
 mod ingest;
 mod jobs;
-mod print;
+pub mod print;
 mod stages;
 
 use std::io::Read;

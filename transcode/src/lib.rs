@@ -9,6 +9,7 @@
 //! It does not know lessons, accounts or search, and it does not decide when something is published.
 
 mod aac;
+mod assemble;
 mod avc;
 mod budget;
 mod cadence;
@@ -21,6 +22,8 @@ mod decode;
 mod droppable;
 mod encoders;
 mod error;
+mod extent;
+mod index;
 pub mod ladder;
 mod language;
 mod line;
@@ -29,14 +32,17 @@ mod open;
 mod package;
 mod picture;
 mod placing;
+pub mod plan;
 mod playlist;
-mod poster;
 mod probe;
+mod run;
 mod scale;
 mod sniff;
 mod sound;
 mod source;
 mod stations;
+mod stills;
+mod storyboard;
 mod track;
 pub mod transcode_media;
 mod turn;
@@ -45,7 +51,7 @@ mod x264;
 
 pub use encoders::missing_encoders;
 pub use error::TranscodeError;
-pub use manifest::{CaptionFile, MADE_BY, Manifest, Notice, PictureSize, Rendition};
+pub use manifest::{CaptionFile, Chapter, MADE_BY, Manifest, Notice, PictureSize, Rendition, Storyboard};
 pub use package::{Options, Progress, transcode};
 pub use probe::{AudioInfo, CaptionInfo, Probe, VideoInfo, probe};
 pub use transcode_media::register;

@@ -4,14 +4,14 @@
 //! ends, or a setting changes. How much room there is, [`super::admission`] says.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::admission::{Admission, Bound};
-use super::ledger::{self, Ask};
+use super::ledger::{self, Ask, Marks};
 use super::runner::Runner;
 use super::workers::{Closed, PoolReport};
 use super::{Claimed, Lane, Stage};
@@ -25,6 +25,7 @@ pub async fn dispatch(runner: Runner, stage: Stage, admission: Arc<Admission>, s
     let (mut settings, mut freed) = (runner.env().pools.subscribe(), admission.freed());
     let mut running = JoinSet::new();
     let mut claims = 0_u64;
+    let (mut marks, mut from_start) = (Marks::default(), Instant::now());
     // Whether something may wait that was not looked at yet.
     let mut look = true;
     while !stop.is_cancelled() {
@@ -39,7 +40,10 @@ pub async fn dispatch(runner: Runner, stage: Stage, admission: Arc<Admission>, s
         };
         if room > 0 && look {
             claims += 1;
-            match claim(&runner, stage, &pool, room, claims).await {
+            if from_start.elapsed() > Marks::FORGET {
+                (marks, from_start) = (Marks::default(), Instant::now());
+            }
+            match claim(&runner, stage, &pool, room, claims, &mut marks).await {
                 Ok(jobs) => {
                     if !jobs.is_empty() {
                         crate::crash_point!("claim.taken");
@@ -79,7 +83,14 @@ pub async fn dispatch(runner: Runner, stage: Stage, admission: Arc<Admission>, s
 }
 
 /// The lanes in their order; now and then the other way round, for what has been due for long at a lane's front.
-async fn claim(runner: &Runner, stage: Stage, pool: &Pool, room: usize, claims: u64) -> anyhow::Result<Vec<Claimed>> {
+async fn claim(
+    runner: &Runner,
+    stage: Stage,
+    pool: &Pool,
+    room: usize,
+    claims: u64,
+    marks: &mut Marks,
+) -> anyhow::Result<Vec<Claimed>> {
     let env = runner.env();
     let ordered: Vec<Lane> = Lane::ALL.into_iter().filter(|lane| pool.lanes.contains(lane)).collect();
     let ask = Ask {
@@ -96,12 +107,12 @@ async fn claim(runner: &Runner, stage: Stage, pool: &Pool, room: usize, claims: 
     if claims.is_multiple_of(AGED_CLAIM) && ordered.len() > 1 {
         let reversed: Vec<Lane> = ordered.iter().rev().copied().collect();
         let waited = Some(Duration::from_secs(env.config.jobs.ageing_seconds));
-        let aged = ledger::claim(&env.db, &Ask { most: 1, lanes: &reversed, waited, ..ask.clone() }).await?;
+        let aged = ledger::claim_from(&env.db, &Ask { most: 1, lanes: &reversed, waited, ..ask.clone() }, marks).await?;
         if !aged.is_empty() {
             return Ok(aged);
         }
     }
-    ledger::claim(&env.db, &ask).await
+    ledger::claim_from(&env.db, &ask, marks).await
 }
 
 /// Why the stage takes nothing at all now, if so.

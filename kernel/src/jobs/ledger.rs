@@ -61,15 +61,46 @@ pub struct Ask<'a> {
     pub cluster: usize,
 }
 
+/// Turns before which nothing waits, as far as one process knows: what is before them has been claimed.
+///
+/// While somebody keeps an old transaction open, PostgreSQL keeps every version of every row, and the front of the index
+/// fills with jobs that ended long ago; who begins behind them does not step over them at each claim. New jobs get a turn
+/// of now or later, so a mark stays a little behind now. What comes back to an old turn (a retry, a job moved to the
+/// front, a transaction that took long) is found by the next look from the start, every [`Marks::FORGET`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks([i64; Lane::ALL.len()]);
+
+impl Marks {
+    /// How often to look from the start.
+    pub const FORGET: Duration = Duration::from_secs(5);
+    /// How far marks stay behind now, in microseconds.
+    const BEHIND: i64 = 10_000_000;
+
+    fn of(&self, lane: Lane) -> i64 {
+        self.0[lane as usize]
+    }
+
+    /// A job with this turn was claimed, at this time (microseconds since 1970, as turns count).
+    fn claimed(&mut self, lane: Lane, turn: i64, now: i64) {
+        let mark = &mut self.0[lane as usize];
+        *mark = (*mark).max(turn.min(now - Self::BEHIND));
+    }
+}
+
 /// Takes jobs under a lease: lane by lane, in each by turn. See migration 0004 for how turns share fairly.
 ///
 /// The cost does not depend on how many wait: each lane is read from its front in the index `jobs_claim`, past no more
 /// rows than others hold at this moment.
 pub async fn claim(db: &PgPool, ask: &Ask<'_>) -> Result<Vec<Claimed>> {
+    claim_from(db, ask, &mut Marks::default()).await
+}
+
+/// As [`claim`], beginning at `marks`, which are moved on.
+pub async fn claim_from(db: &PgPool, ask: &Ask<'_>, marks: &mut Marks) -> Result<Vec<Claimed>> {
     crate::crash_point!("claim.before");
     let what = || format!("claim jobs of stage {}", ask.stage);
     if ask.cluster == 0 {
-        return take(&mut *db.acquire().await.with_context(what)?, ask, ask.most).await.with_context(what);
+        return take(&mut *db.acquire().await.with_context(what)?, ask, ask.most, marks).await.with_context(what);
     }
     // Two processes that count at the same time would both find room: one after the other.
     let mut tx = db.begin().await.with_context(what)?;
@@ -82,21 +113,22 @@ pub async fn claim(db: &PgPool, ask: &Ask<'_>) -> Result<Vec<Claimed>> {
         .await
         .with_context(what)?;
     let room = ask.cluster.saturating_sub(usize::try_from(running).unwrap_or(0));
-    let claimed = take(&mut tx, ask, ask.most.min(room)).await.with_context(what)?;
+    let claimed = take(&mut tx, ask, ask.most.min(room), marks).await.with_context(what)?;
     tx.commit().await.with_context(what)?;
     Ok(claimed)
 }
 
-async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize) -> sqlx::Result<Vec<Claimed>> {
+async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize, marks: &mut Marks) -> sqlx::Result<Vec<Claimed>> {
     if most == 0 {
         return Ok(Vec::new());
     }
     let lanes: Vec<String> = ask.lanes.iter().map(|lane| lane.as_str().to_owned()).collect();
+    let begin: Vec<i64> = ask.lanes.iter().map(|lane| marks.of(*lane)).collect();
     let rows = sqlx::query!(
         "with picked as (
-           select front.id from unnest($2::text[]) lane(name), lateral (
+           select front.id from unnest($2::text[], $9::bigint[]) lane(name, mark), lateral (
              select id, run_at from jobs
-              where stage = $1 and lane = lane.name and state = 'queued' and kind || '/' || version = any($3)
+              where stage = $1 and lane = lane.name and turn >= lane.mark and state = 'queued' and kind || '/' || version = any($3)
               order by turn, id limit case when $4::float8 is null then $5::bigint else 1 end for update skip locked) front
             where $4 is null or front.run_at <= now() - make_interval(secs => $4)
             limit $5)
@@ -106,7 +138,8 @@ async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize) -> sqlx::Resu
                 max_failures = case when $8 > 0 then $8 else max_failures end
            from picked where jobs.id = picked.id
          returning jobs.id, kind, lane, payload, asset_id, owner_id, request_id, attempt, failures, max_failures, limits_factor, turn,
-                   greatest(extract(epoch from now() - jobs.run_at), 0)::float8 as \"waited!\"",
+                   greatest(extract(epoch from now() - jobs.run_at), 0)::float8 as \"waited!\",
+                   (extract(epoch from clock_timestamp()) * 1000000)::bigint as \"now!\"",
         ask.stage.as_str(),
         &lanes,
         ask.kinds,
@@ -115,6 +148,7 @@ async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize) -> sqlx::Resu
         ask.worker,
         ask.lease.as_secs_f64(),
         ask.attempts,
+        &begin,
     )
     .fetch_all(conn)
     .await?;
@@ -136,6 +170,7 @@ async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize) -> sqlx::Resu
                 limits_factor: row.limits_factor,
                 waited: Duration::from_secs_f64(row.waited),
             };
+            marks.claimed(job.lane, row.turn, row.now);
             (ask.lanes.iter().position(|lane| *lane == job.lane), row.turn, job)
         })
         .collect();
