@@ -1,9 +1,9 @@
 //! The transcode room: a video or audio file becomes an HLS package that every browser plays.
 //!
 //! Core, synchronous, without database or environment, in the order of the work: `open` (whitelists) → `probe` (what
-//! is it really) → `ladder` (which renditions) → `source` (decode once, one clock) → `stations` (scale from the next
-//! larger, x264 and AAC, on the `line`) → `cmaf` and `track` (segments) → `playlist` and `poster`. All of it is
-//! [`transcode`]. libav is used here and nowhere else, and only inside a disposable child: [`child`] is that child's
+//! is it really) → `index` (all its packets) → `plan` with `ladder` (which renditions, which cuts, which runs) → `run`,
+//! each a `line` from the `source` (decode, one clock) over `stations` (scale from the next larger, x264 and AAC) to
+//! `cmaf` and `track` (segments) → `assemble` with `playlist` and `storyboard`. All of it is [`transcode`]. libav is used here and nowhere else, and only inside a disposable child: [`child`] is that child's
 //! side, [`transcode_media`] the worker's and [`cli`] the command line's.
 //!
 //! It does not know lessons, accounts or search, and it does not decide when something is published.
