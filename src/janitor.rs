@@ -92,6 +92,10 @@ pub async fn orphans(env: &Env) -> Result<Vec<Key>> {
     listed.extend(env.store.list("certificates").await?);
     let sources = env.store.list("sources").await?;
     let probes = env.store.list("probes").await?;
+    // What runs before what rows refer to: an attempt that ends in between has its row by then. The other way round, one that
+    // ends in between is in neither, and what it made is swept although it is real.
+    let running =
+        sqlx::query!("select id, attempt from jobs where state = 'running'").fetch_all(&env.db).await.context("read what runs")?;
     let mut live: HashSet<String> = sqlx::query_scalar!(
         "select prefix as \"prefix!\" from streams
          union all select prefix from documents where prefix is not null
@@ -103,8 +107,6 @@ pub async fn orphans(env: &Env) -> Result<Vec<Key>> {
     .context("read what objects rows refer to")?
     .into_iter()
     .collect();
-    let running =
-        sqlx::query!("select id, attempt from jobs where state = 'running'").fetch_all(&env.db).await.context("read what runs")?;
     live.extend(running.into_iter().map(|job| format!("{}.{}", job.id, job.attempt)));
     let owned = |key: &Key| {
         let attempt = key.as_str().split('/').nth(2).unwrap_or_default();

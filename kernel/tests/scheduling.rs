@@ -353,7 +353,11 @@ async fn a_mark_passes_over_what_has_ended_and_never_over_who_comes_later() {
     assert_eq!(next(&mut marks).await.unwrap().owner_id, Some(other.account_id));
     // What comes back to an old turn is not seen from a mark, and is seen from the start.
     let old = next(&mut marks).await.unwrap();
-    sqlx::query("update jobs set state = 'queued', turn = 1, lease_until = null where id = $1").bind(old.id.0).execute(&test.env.db).await.unwrap();
+    sqlx::query("update jobs set state = 'queued', turn = 1, lease_until = null where id = $1")
+        .bind(old.id.0)
+        .execute(&test.env.db)
+        .await
+        .unwrap();
     assert!(next(&mut marks).await.is_none(), "the mark does nothing");
     assert_eq!(next(&mut Marks::default()).await.unwrap().id, old.id);
 }

@@ -14,8 +14,8 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::print;
-use crate::world::World;
 use crate::commands::print::say;
+use crate::world::World;
 
 /// What can be made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]

@@ -10,8 +10,8 @@ use time::format_description::well_known::Rfc3339;
 
 use super::print;
 use crate::backup::{make, restore};
-use crate::world::World;
 use crate::commands::print::say;
+use crate::world::World;
 
 /// Adds a snapshot.
 pub async fn backup(world: &World, dir: &Path, json: bool) -> Result<ExitCode> {

@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 
 use super::print;
+use crate::commands::print::say;
 use crate::janitor;
 use crate::world::World;
-use crate::commands::print::say;
 
 /// What a sweep would remove.
 #[derive(Serialize)]
@@ -39,7 +39,10 @@ pub async fn run(world: &World, dry_run: bool, json: bool) -> Result<ExitCode> {
     } else {
         say!(
             "removed {} objects, {} scratch files, {} vectors, {} expired refresh tokens",
-            swept.objects, swept.scratch, swept.vectors, swept.tokens
+            swept.objects,
+            swept.scratch,
+            swept.vectors,
+            swept.tokens
         );
     }
     Ok(ExitCode::SUCCESS)

@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use super::{operator, print};
 use crate::cli::{How, Jobs, Which};
-use crate::world::World;
 use crate::commands::print::say;
+use crate::world::World;
 
 pub async fn run(world: &World, command: Jobs) -> Result<ExitCode> {
     match command {

@@ -18,10 +18,10 @@ use kernel::http::{Principal, Role};
 use kernel::jobs::Stage;
 
 use crate::cli::{Arguments, Certificate, Command, Global, Index, User};
+use crate::commands::print::say;
 use crate::server::{self, Part, Plan};
 use crate::world::{self, Claim, World};
 use crate::{doctor, log};
-use crate::commands::print::say;
 
 /// It was done, but some input was refused.
 pub const REFUSED: u8 = 3;

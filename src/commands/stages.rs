@@ -13,8 +13,8 @@ use kernel::jobs::workers::{self, Worker};
 
 use super::{operator, print};
 use crate::cli::Stages;
-use crate::world::World;
 use crate::commands::print::say;
+use crate::world::World;
 
 pub async fn run(world: &World, command: Stages) -> Result<ExitCode> {
     let env = &world.env;

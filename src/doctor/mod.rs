@@ -15,8 +15,8 @@ use kernel::id::AssetId;
 use serde::Serialize;
 
 use crate::commands::REFUSED;
-use crate::world::{Claim, World};
 use crate::commands::print::say;
+use crate::world::{Claim, World};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

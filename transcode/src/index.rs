@@ -82,9 +82,7 @@ impl Used {
     /// The earliest start that the used streams announce, in ticks.
     pub fn start(&self, input: &Input) -> Option<i64> {
         let used = input.streams().filter(|stream| [self.video, self.audio].contains(&Some(stream.index())));
-        used.filter(|stream| stream.start_time() != ffi::AV_NOPTS_VALUE)
-            .map(|stream| ticks(stream.start_time(), stream.time_base()))
-            .min()
+        used.filter(|stream| stream.start_time() != ffi::AV_NOPTS_VALUE).map(|stream| ticks(stream.start_time(), stream.time_base())).min()
     }
 }
 

@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cadence::{SLACK, VIDEO_TIMESCALE};
-use crate::index::{Index, TrackIndex};
 use crate::droppable;
+use crate::index::{Index, TrackIndex};
 use crate::ladder::{self, Rung};
 use crate::probe::Probe;
 

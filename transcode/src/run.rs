@@ -162,4 +162,3 @@ fn decoder_threads(probe: &Probe, threads: usize) -> usize {
     let large = probe.video.as_ref().is_some_and(|video| u64::from(video.width) * u64::from(video.height) > 1920 * 1088);
     if large { threads.max(1) } else { 1 }
 }
-

@@ -29,7 +29,11 @@ pub fn write(out: &Path, made: &[Made], size: (u32, u32), cuts: &[i64], end: i64
     let mut shown: Vec<(usize, RgbImage)> = vec![];
     for made in made {
         // Made by ourselves a moment ago; what is not there is not shown.
-        let Some(sheet) = made.stills.sheet.as_ref().and_then(|name| image::open(out.join(STILLS).join(name)).ok().map(|sheet| sheet.to_rgb8())) else { continue };
+        let Some(sheet) =
+            made.stills.sheet.as_ref().and_then(|name| image::open(out.join(STILLS).join(name)).ok().map(|sheet| sheet.to_rgb8()))
+        else {
+            continue;
+        };
         for place in 0..made.stills.thumbs {
             let (number, (x, y)) = (made.first - 1 + place, place_of(place, width, height));
             if number.is_multiple_of(step) && number < cuts.len() && x + width <= sheet.width() && y + height <= sheet.height() {

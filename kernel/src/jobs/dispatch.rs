@@ -83,14 +83,7 @@ pub async fn dispatch(runner: Runner, stage: Stage, admission: Arc<Admission>, s
 }
 
 /// The lanes in their order; now and then the other way round, for what has been due for long at a lane's front.
-async fn claim(
-    runner: &Runner,
-    stage: Stage,
-    pool: &Pool,
-    room: usize,
-    claims: u64,
-    marks: &mut Marks,
-) -> anyhow::Result<Vec<Claimed>> {
+async fn claim(runner: &Runner, stage: Stage, pool: &Pool, room: usize, claims: u64, marks: &mut Marks) -> anyhow::Result<Vec<Claimed>> {
     let env = runner.env();
     let ordered: Vec<Lane> = Lane::ALL.into_iter().filter(|lane| pool.lanes.contains(lane)).collect();
     let ask = Ask {
