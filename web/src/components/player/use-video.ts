@@ -54,7 +54,11 @@ export function useVideo(ref: RefObject<HTMLVideoElement | null>): VideoState {
     video.defaultPlaybackRate = video.playbackRate = preferences.speed.read();
     const look = (event?: Event) => {
       if (event?.type === 'volumechange') preferences.volume.write(video.volume);
-      if (event?.type === 'ratechange' && video.readyState > 0) preferences.speed.write(video.playbackRate);
+      if (event?.type === 'ratechange' && video.readyState > 0) {
+        preferences.speed.write(video.playbackRate);
+        // A stream that is opened again, after an error, goes back to the default.
+        video.defaultPlaybackRate = video.playbackRate;
+      }
       setState(read(video));
     };
     look();
