@@ -4,8 +4,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::cmaf::{self, Coding, Sample};
 use crate::error::{Doing, TranscodeError};
 
@@ -18,7 +16,7 @@ pub fn segment_name(number: usize) -> String {
 }
 
 /// Measures of one written segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Segment {
     /// Ticks of the track.
     pub duration: i64,
@@ -34,10 +32,8 @@ pub struct Track {
     pub name: String,
     pub timescale: u32,
     coding: Coding,
-    /// How late composition times are written, see [`cmaf::delay`].
-    delay: i64,
-    /// Number of the first segment.
-    first: usize,
+    /// Of composition times; settled by the first segment, with which the initialisation segment is written.
+    delay: Option<i64>,
     init_bytes: u64,
     pub segments: Vec<Segment>,
     open: Option<i64>,
@@ -46,9 +42,8 @@ pub struct Track {
 }
 
 impl Track {
-    /// Makes the folder `name` in `out`, for segments from number `first` on; the one that has the first of all writes the
-    /// initialisation segment, which is the same for all.
-    pub fn create(out: &Path, name: &str, coding: Coding, timescale: u32, delay: i64, first: usize) -> Result<Self, TranscodeError> {
+    /// Makes the folder `name` in `out`.
+    pub fn create(out: &Path, name: &str, coding: Coding, timescale: u32) -> Result<Self, TranscodeError> {
         let dir = out.join(name);
         fs::create_dir_all(&dir).doing("make a rendition's folder")?;
         Ok(Self {
@@ -56,8 +51,7 @@ impl Track {
             name: name.to_owned(),
             timescale,
             coding,
-            delay,
-            first,
+            delay: None,
             init_bytes: 0,
             segments: Vec::new(),
             open: None,
@@ -86,11 +80,12 @@ impl Track {
     /// Writes the segment that is open, which lasts until `end`.
     pub fn close(&mut self, end: i64) -> Result<(), TranscodeError> {
         let Some(start) = self.open.take() else { return Ok(()) };
-        let number = self.first + self.segments.len();
-        if number == 1 {
-            self.write_init()?;
-        }
-        let mut bytes = cmaf::segment_header(number as u32, start, end, self.delay, &self.samples);
+        let number = self.segments.len() + 1;
+        let delay = match self.delay {
+            Some(delay) => delay,
+            None => self.write_init()?,
+        };
+        let mut bytes = cmaf::segment_header(number as u32, start, end, delay, &self.samples);
         let first_picture = bytes.len() as u64 + self.samples.first().map_or(0, |sample| sample.size.into());
         bytes.append(&mut self.data);
         self.samples.clear();
@@ -99,40 +94,13 @@ impl Track {
         Ok(())
     }
 
-    fn write_init(&mut self) -> Result<(), TranscodeError> {
-        let init = cmaf::init(&self.coding, self.timescale, self.delay);
+    fn write_init(&mut self) -> Result<i64, TranscodeError> {
+        let delay = cmaf::delay(&self.samples, self.timescale);
+        let init = cmaf::init(&self.coding, self.timescale, delay);
+        fs::write(self.dir.join(INIT), &init).doing("write an initialisation segment")?;
         self.init_bytes = init.len() as u64;
-        fs::write(self.dir.join(INIT), &init).doing("write an initialisation segment")
-    }
-
-    /// What has been made of this rendition; `codec` as the playlists announce it, `frames` the number of coded frames.
-    pub fn into_part(self, codec: &str, frames: u64) -> Part {
-        let Self { name, timescale, segments, init_bytes, .. } = self;
-        Part { name, codec: codec.to_owned(), timescale, frames, segments, init_bytes }
-    }
-}
-
-/// Segments of one rendition, one after the other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    pub name: String,
-    /// RFC 6381.
-    pub codec: String,
-    /// Ticks per second.
-    pub timescale: u32,
-    /// Coded frames.
-    pub frames: u64,
-    pub segments: Vec<Segment>,
-    /// Size of the initialisation segment, where it is part of this.
-    pub init_bytes: u64,
-}
-
-impl Part {
-    /// Appends what follows it.
-    pub fn append(&mut self, next: &Self) {
-        self.frames += next.frames;
-        self.segments.extend(&next.segments);
-        self.init_bytes += next.init_bytes;
+        self.delay = Some(delay);
+        Ok(delay)
     }
 
     /// Bytes of everything written, playlists aside.
