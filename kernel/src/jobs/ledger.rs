@@ -90,7 +90,7 @@ impl Marks {
 /// Takes jobs under a lease: lane by lane, in each by turn. See migration 0004 for how turns share fairly.
 ///
 /// The cost does not depend on how many wait: each lane is read from its front in the index `jobs_claim`, past no more
-/// rows than others hold at this moment.
+/// rows than others hold at this moment, and past what ended while somebody keeps an old transaction open: see [`Marks`].
 pub async fn claim(db: &PgPool, ask: &Ask<'_>) -> Result<Vec<Claimed>> {
     claim_from(db, ask, &mut Marks::default()).await
 }

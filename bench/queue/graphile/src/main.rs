@@ -12,8 +12,7 @@ use anyhow::{Context, Result};
 use graphile_worker::{IntoTaskHandlerResult, JobSpec, LocalQueueConfig, RawJobSpec, TaskHandler, WorkerContext, WorkerOptions};
 use serde::{Deserialize, Serialize};
 
-/// Connections of the peer's pool. With only as many as jobs at a time it comes to a stand: each holds one and waits for
-/// another.
+/// Connections of the peer's pool: more than it runs jobs at a time, so that none waits for one.
 const CONNECTIONS: u32 = 40;
 
 #[derive(Clone, Deserialize, Serialize)]
