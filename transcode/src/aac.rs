@@ -35,7 +35,8 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    pub fn open() -> Result<Self, TranscodeError> {
+    /// An encoder whose first sample is the presentation's sample `start`.
+    pub fn open(start: i64) -> Result<Self, TranscodeError> {
         let codec = encoder::find_by_name("aac").ok_or(ffmpeg::Error::EncoderNotFound).doing("find the encoder aac")?;
         let mut audio = codec::Context::new_with_codec(codec).encoder().audio().doing("open the sound encoder")?;
         audio.set_rate(RATE as i32);
@@ -55,7 +56,7 @@ impl Encoder {
                 false => std::slice::from_raw_parts(context.extradata, context.extradata_size.clamp(0, 2) as usize).to_vec(),
             }
         };
-        Ok(Self { inner, config, left: Vec::new(), right: Vec::new(), next_pts: 0 })
+        Ok(Self { inner, config, left: Vec::new(), right: Vec::new(), next_pts: start })
     }
 
     /// Takes a block; coded frames go to `each`.

@@ -12,7 +12,7 @@ pub const VIDEO_TIMESCALE: i64 = 90_000;
 const HOLD: i64 = VIDEO_TIMESCALE;
 
 /// A picture that comes this soon after a grid point becomes the start of the segment itself.
-const SLACK: i64 = VIDEO_TIMESCALE / 8;
+pub const SLACK: i64 = VIDEO_TIMESCALE / 8;
 
 /// What to do with a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,9 +32,19 @@ pub struct Cadence {
 }
 
 impl Cadence {
-    /// `segment` is the distance of grid points in ticks.
-    pub fn new(segment: i64) -> Self {
-        Self { segment, next_cut: 0, last: None }
+    /// `segment` is the distance of grid points in ticks, `from` the one to start at.
+    pub fn new(segment: i64, from: i64) -> Self {
+        Self { segment, next_cut: from, last: None }
+    }
+
+    /// A picture from before the start is known: it can be shown from there on.
+    pub fn lead(&mut self) {
+        self.last = Some(self.next_cut - 1);
+    }
+
+    /// Whether a picture at `pts` starts a segment.
+    pub fn would_cut(&self, pts: i64) -> bool {
+        pts >= self.next_cut
     }
 
     /// The next time before `pts` at which the previous picture must be shown again, and whether that cuts.
@@ -46,8 +56,13 @@ impl Cadence {
 
     /// Places a picture at `pts`; `repeats` when it equals the one before.
     pub fn place(&mut self, pts: i64, repeats: bool) -> Slot {
-        // The first picture covers everything from the start; whatever does not move forward is left out.
-        let pts = if self.last.is_none() { 0 } else { pts };
+        // The first picture covers everything from the start, which is a grid point; whatever does not move forward is
+        // left out. One that comes soon after the point where a run resumes is where the run before it ends.
+        let start = self.next_cut;
+        let pts = match self.last {
+            None if start == 0 || pts > start + SLACK => start,
+            _ => pts,
+        };
         let soon = self.last.is_some_and(|last| pts <= last || (repeats && pts < last + HOLD && pts < self.next_cut));
         if soon {
             return Slot::Skip;
@@ -110,7 +125,7 @@ mod tests {
 
     /// Shown times and cuts of pictures at `times`, all different, then held until `end`.
     fn run(times: impl IntoIterator<Item = i64>, end: i64) -> (Vec<i64>, Vec<i64>) {
-        let mut cadence = Cadence::new(SEGMENT);
+        let mut cadence = Cadence::new(SEGMENT, 0);
         let (mut shown, mut cuts) = (vec![], vec![]);
         let mut note = |pts, cut| {
             shown.push(pts);
@@ -148,7 +163,7 @@ mod tests {
 
     #[test]
     fn equal_pictures_are_left_out_for_at_most_a_second_and_never_across_a_cut() {
-        let mut cadence = Cadence::new(SEGMENT);
+        let mut cadence = Cadence::new(SEGMENT, 0);
         let mut shown = vec![];
         for i in 0..600 {
             let pts = i * 1500;

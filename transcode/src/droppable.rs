@@ -4,6 +4,9 @@
 //! Only AV1, because only there is decoding the dearest part of the whole work: recordings of a 4K screen at 60 frames
 //! per second, coded in pyramids whose top layer is every second picture.
 
+use crate::ladder::Rung;
+use crate::probe::VideoInfo;
+
 /// Decides packet by packet for one stream.
 #[derive(Debug)]
 pub struct Dropper {
@@ -11,6 +14,11 @@ pub struct Dropper {
     apart: i64,
     last: Option<i64>,
     sequence: Option<Sequence>,
+}
+
+/// Whether half the pictures need not be decoded: AV1 says which are referred to, and the rate is far above the cap.
+pub fn applies(info: &VideoInfo, top: &Rung) -> bool {
+    info.codec == "av1" && info.fps >= f64::from(top.max_fps) * 1.5
 }
 
 /// What remains of a packet.

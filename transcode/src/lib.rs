@@ -1,14 +1,15 @@
 //! The transcode room: a video or audio file becomes an HLS package that every browser plays.
 //!
 //! Core, synchronous, without database or environment, in the order of the work: `open` (whitelists) → `probe` (what
-//! is it really) → `ladder` (which renditions) → `source` (decode once, one clock) → `stations` (scale from the next
-//! larger, x264 and AAC, on the `line`) → `cmaf` and `track` (segments) → `playlist` and `poster`. All of it is
-//! [`transcode`]. libav is used here and nowhere else, and only inside a disposable child: [`child`] is that child's
+//! is it really) → `index` (all its packets) → `plan` with `ladder` (which renditions, which cuts, which runs) → `run`,
+//! each a `line` from the `source` (decode, one clock) over `stations` (scale from the next larger, x264 and AAC) to
+//! `cmaf` and `track` (segments) → `assemble` with `playlist` and `storyboard`. All of it is [`transcode`]. libav is used here and nowhere else, and only inside a disposable child: [`child`] is that child's
 //! side, [`transcode_media`] the worker's and [`cli`] the command line's.
 //!
 //! It does not know lessons, accounts or search, and it does not decide when something is published.
 
 mod aac;
+mod assemble;
 mod avc;
 mod budget;
 mod cadence;
@@ -21,6 +22,8 @@ mod decode;
 mod droppable;
 mod encoders;
 mod error;
+mod extent;
+mod index;
 pub mod ladder;
 mod language;
 mod line;
@@ -29,14 +32,17 @@ mod open;
 mod package;
 mod picture;
 mod placing;
+pub mod plan;
 mod playlist;
-mod poster;
 mod probe;
+mod run;
 mod scale;
 mod sniff;
 mod sound;
 mod source;
 mod stations;
+mod stills;
+mod storyboard;
 mod track;
 pub mod transcode_media;
 mod turn;
@@ -45,7 +51,7 @@ mod x264;
 
 pub use encoders::missing_encoders;
 pub use error::TranscodeError;
-pub use manifest::{CaptionFile, MADE_BY, Manifest, Notice, PictureSize, Rendition};
+pub use manifest::{CaptionFile, Chapter, MADE_BY, Manifest, Notice, PictureSize, Rendition, Storyboard};
 pub use package::{Options, Progress, transcode};
 pub use probe::{AudioInfo, CaptionInfo, Probe, VideoInfo, probe};
 pub use transcode_media::register;

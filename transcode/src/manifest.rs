@@ -7,7 +7,7 @@ use crate::probe::Probe;
 use crate::track::{INIT, segment_name};
 
 /// Version of what is made from a source. Raised when the output changes, so that `backfill` finds what is older.
-pub const MADE_BY: i32 = 1;
+pub const MADE_BY: i32 = 2;
 
 /// An HLS package.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,6 +21,15 @@ pub struct Manifest {
     pub renditions: Vec<Rendition>,
     /// File name of the poster; `None` for sound alone.
     pub poster: Option<String>,
+    /// Pictures that could be the poster instead, in the order of the film.
+    #[serde(default)]
+    pub posters: Vec<String>,
+    /// Small pictures for the seek bar.
+    #[serde(default)]
+    pub storyboard: Option<Storyboard>,
+    /// As the file names them, in order.
+    #[serde(default)]
+    pub chapters: Vec<Chapter>,
     pub captions: Vec<CaptionFile>,
     pub notices: Vec<Notice>,
     /// Pictures that were decoded, and how many of them equalled their predecessor and were held instead of encoded.
@@ -59,6 +68,22 @@ pub struct PictureSize {
     pub width: u32,
     pub height: u32,
     pub frame_rate: f64,
+}
+
+/// Small pictures on sheets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storyboard {
+    /// WebVTT that says which part of which sheet belongs to what time.
+    pub file: String,
+    pub sheets: Vec<String>,
+}
+
+/// A named part of the film; times in ms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chapter {
+    pub start_ms: u64,
+    pub end_ms: u64,
+    pub title: String,
 }
 
 /// Captions that were embedded in the source.
@@ -105,7 +130,8 @@ impl Manifest {
             files.push(format!("{name}/{MEDIA}"));
             files.extend(picture.map(|_| format!("{name}/{IFRAMES}")));
         }
-        files.extend(self.poster.clone());
+        files.extend(self.poster.iter().chain(&self.posters).cloned());
+        files.extend(self.storyboard.iter().flat_map(|board| board.sheets.iter().chain([&board.file])).cloned());
         files.extend(self.captions.iter().map(|captions| captions.file.clone()));
         files.push(MASTER.to_owned());
         files

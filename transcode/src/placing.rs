@@ -6,22 +6,20 @@ use std::sync::Arc;
 use ffmpeg::util::frame::Frame;
 use ffmpeg::{Rational, frame};
 use ffmpeg_next as ffmpeg;
+use serde::{Deserialize, Serialize};
 
 use crate::budget::MAX_SECONDS;
 use crate::cadence::{Cadence, Slot, Thinner, VIDEO_TIMESCALE};
 use crate::clock::{FAR_BEFORE, ticks};
 use crate::decode;
 use crate::error::TranscodeError;
-use crate::ladder::Rung;
+use crate::extent::Extent;
 use crate::picture::{Picture, same_pixels};
-use crate::poster::Picker;
-use crate::probe::VideoInfo;
-
-/// A container is believed that its last picture stands this long: ten minutes, in ticks.
-const LONGEST_PICTURE: i64 = 600 * VIDEO_TIMESCALE;
+use crate::plan::Window;
+use crate::stills::Stills;
 
 /// What was found while reading; final when the source is done.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     pub video_packets: u64,
     pub audio_packets: u64,
@@ -43,50 +41,65 @@ pub struct Tally {
     pub sound: u64,
 }
 
+impl Tally {
+    /// Adds what another run found; lengths are the plan's.
+    pub fn add(&mut self, other: &Self) {
+        self.video_packets += other.video_packets;
+        self.audio_packets += other.audio_packets;
+        self.pictures += other.pictures;
+        self.within_cap += other.within_cap;
+        self.held += other.held;
+        self.damaged += other.damaged;
+        self.sound += other.sound;
+        self.busiest = self.busiest.max(other.busiest);
+        self.duration = self.duration.max(other.duration);
+        self.seen = self.seen.max(other.seen);
+    }
+}
+
 /// Everything that decides when an upright picture is shown.
 pub struct Placing {
+    window: Window,
     thinner: Thinner,
     cadence: Cadence,
     hold_repeats: bool,
     last: Option<(u64, Arc<frame::Video>)>,
-    /// Times of the first and the last picture.
-    first: Option<i64>,
-    latest: i64,
-    /// Decoding time of the first packet, and where the last one ends.
-    decoding: Option<(i64, i64)>,
+    extent: Extent,
     /// The second that is being counted, and its pictures so far.
     second: (i64, u64),
     /// Duration of a picture when nothing says it: of the nominal rate.
     nominal: i64,
-    pub poster: Picker,
+    /// Where the window ended, once a picture behind it has come.
+    ended: Option<i64>,
+    /// Taken at the start of each segment, where they are wanted.
+    pub stills: Option<Stills>,
 }
 
 impl Placing {
-    /// `segment` is the distance of the grid points where segments start; `claimed` the length that the header claims.
-    /// Both in ticks.
-    pub fn new(info: &VideoInfo, top: &Rung, segment: i64, hold_repeats: bool, claimed: Option<i64>) -> Self {
+    /// `segment` is the distance of the grid points where segments start, in ticks, `nominal` the duration of a picture.
+    pub fn new(window: Window, max_fps: u32, nominal: i64, segment: i64, hold_repeats: bool, stills: Option<Stills>) -> Self {
         Self {
-            thinner: Thinner::new(top.max_fps),
-            cadence: Cadence::new(segment),
+            window,
+            thinner: Thinner::new(max_fps),
+            cadence: Cadence::new(segment, window.from),
             hold_repeats,
             last: None,
-            first: None,
-            latest: 0,
-            decoding: None,
+            extent: Extent::default(),
             second: (0, 0),
-            nominal: (VIDEO_TIMESCALE as f64 / info.fps) as i64,
-            poster: Picker::new(info.display_width, info.display_height, claimed),
+            nominal,
+            ended: None,
+            stills,
         }
     }
 
     /// Gives a decoded picture its time in ticks, and refuses what is beyond the budget.
     pub fn dated(&mut self, frame: Frame, base: Rational) -> Result<frame::Video, TranscodeError> {
-        let pts = frame.timestamp().or(frame.pts()).map_or(self.latest + self.nominal, |pts| ticks(pts, base)).max(-FAR_BEFORE);
+        let undated = self.extent.latest() + self.nominal;
+        let pts = frame.timestamp().or(frame.pts()).map_or(undated, |pts| ticks(pts, base)).max(-FAR_BEFORE);
         if pts > MAX_SECONDS * VIDEO_TIMESCALE {
             return Err(TranscodeError::TooLong);
         }
-        self.first = Some(self.first.map_or(pts, |first| first.min(pts)));
-        self.latest = self.latest.max(pts);
+        self.extent.picture(pts);
         let mut picture = frame::Video::from(frame);
         decode::check_size(picture.width(), picture.height())?;
         picture.set_pts(Some(pts));
@@ -95,34 +108,49 @@ impl Placing {
 
     /// Notes when a packet is to be decoded and how long that lasts.
     pub fn packet(&mut self, dts: i64, duration: i64) {
-        let dts = dts.max(-FAR_BEFORE);
-        let end = dts.saturating_add(duration.max(0));
-        self.decoding = Some(self.decoding.map_or((dts, end), |(first, known)| (first, known.max(end))));
+        self.extent.packet(dts, duration);
     }
 
-    /// Where the last picture ends: as the track says (`track`, when nothing of it is missing), or its packets, or the
-    /// nominal rate. A packet's own duration is that of its place in decoding order, so only the end of all of them
-    /// counts; some containers give durations of a millisecond, and some of hours.
+    /// Where the last picture ends; `track` is what the container says, if nothing of it is missing.
     pub fn end(&self, track: Option<i64>) -> i64 {
-        let Some(first) = self.first else { return 0 };
-        let decoded = self.decoding.map(|(start, end)| end + (first - start));
-        let credible = |end: &i64| (self.nominal / 2..=LONGEST_PICTURE).contains(&(end - self.latest));
-        track.filter(credible).or(decoded.filter(credible)).unwrap_or(self.latest + self.nominal)
+        self.extent.end(self.nominal, track)
+    }
+
+    /// Whether a picture at this time comes before the window, where only the last one matters.
+    pub fn is_lead(&self, pts: i64) -> bool {
+        self.window.first > 1 && pts < self.window.from
+    }
+
+    /// Where the window ended, once that is known.
+    pub fn ended(&self) -> Option<i64> {
+        self.ended
     }
 
     /// Decides whether and when an upright picture is shown.
     pub fn place(&mut self, picture: frame::Video, tally: &mut Tally, emit: &mut dyn FnMut(Picture)) -> Result<(), TranscodeError> {
-        let pts = picture.pts().unwrap_or(self.latest);
-        if !self.thinner.keeps(pts, false) {
+        let pts = picture.pts().unwrap_or(self.extent.latest());
+        if self.ended.is_some() {
+            return Ok(());
+        }
+        if self.is_lead(pts) {
+            self.last = Some((0, Arc::new(picture)));
+            self.cadence.lead();
+            return Ok(());
+        }
+        if self.window.to.is_some_and(|to| pts >= to) {
+            // The window ends where the next one starts: at its first picture, or on the grid point.
+            self.ended = Some(self.repeat_before(pts, emit)?.unwrap_or(pts));
+            return Ok(());
+        }
+        tally.pictures += 1;
+        // A picture that starts a segment always stays, so that thinning starts anew wherever a run may.
+        if !self.thinner.keeps(pts, self.cadence.would_cut(pts)) {
             return Ok(());
         }
         tally.within_cap += 1;
         self.count(pts, tally);
         let repeats = self.hold_repeats && self.last.as_ref().is_some_and(|(_, last)| same_pixels(last, &picture));
-        self.repeat_before(pts, emit);
-        if self.poster.wants(pts) && !repeats {
-            self.poster.offer(pts, &picture)?;
-        }
+        self.repeat_before(pts, emit)?;
         // The slot is decided before the picture replaces its predecessor, whose content it may share.
         match self.cadence.place(pts, repeats) {
             Slot::Skip => tally.held += u64::from(repeats),
@@ -131,7 +159,7 @@ impl Placing {
                     let content = self.last.as_ref().map_or(0, |(content, _)| content + 1);
                     self.last = Some((content, Arc::new(picture)));
                 }
-                self.show(pts, cut, emit);
+                self.show(pts, cut, emit)?;
             }
         }
         Ok(())
@@ -143,20 +171,31 @@ impl Placing {
         tally.busiest = tally.busiest.max(self.second.1);
     }
 
-    fn repeat_before(&mut self, pts: i64, emit: &mut dyn FnMut(Picture)) {
-        while let Some((pts, cut)) = self.cadence.repeat_before(pts) {
-            self.show(pts, cut, emit);
+    /// Shows the last picture again as often as it must be before `pts`; answers where the window ended if it did.
+    fn repeat_before(&mut self, pts: i64, emit: &mut dyn FnMut(Picture)) -> Result<Option<i64>, TranscodeError> {
+        while let Some((at, cut)) = self.cadence.repeat_before(pts) {
+            if cut && self.window.to.is_some_and(|to| at >= to) {
+                return Ok(Some(at));
+            }
+            self.show(at, cut, emit)?;
+        }
+        Ok(None)
+    }
+
+    /// No picture comes any more: shows the last one until the window ends, or until `end`. Answers which it was.
+    pub fn hold_until(&mut self, end: i64, emit: &mut dyn FnMut(Picture)) -> Result<i64, TranscodeError> {
+        match self.ended {
+            Some(ended) => Ok(ended),
+            None => Ok(self.repeat_before(end, emit)?.unwrap_or(end)),
         }
     }
 
-    /// Shows the last picture until `end`, as often as it must be.
-    pub fn hold_until(&mut self, end: i64, emit: &mut dyn FnMut(Picture)) {
-        self.repeat_before(end, emit);
-    }
-
-    fn show(&self, pts: i64, cut: bool, emit: &mut dyn FnMut(Picture)) {
-        if let Some((content, frame)) = &self.last {
-            emit(Picture { frame: frame.clone(), content: *content, pts, cut });
+    fn show(&mut self, pts: i64, cut: bool, emit: &mut dyn FnMut(Picture)) -> Result<(), TranscodeError> {
+        let Some((content, frame)) = &self.last else { return Ok(()) };
+        if cut && let Some(stills) = &mut self.stills {
+            stills.take(frame)?;
         }
+        emit(Picture { frame: frame.clone(), content: *content, pts, cut });
+        Ok(())
     }
 }

@@ -11,10 +11,16 @@ use ffmpeg::{Discard, Packet, ffi, media};
 use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
+use crate::cadence::VIDEO_TIMESCALE;
+use crate::clock::rescale;
 use crate::error::TranscodeError;
+use crate::manifest::Chapter;
 use crate::scale::Colour;
 use crate::turn::Turn;
 use crate::{decode, ladder, open};
+
+/// Chapters that are kept of a file.
+const MOST_CHAPTERS: usize = 100;
 
 /// Facts about a source.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,6 +33,9 @@ pub struct Probe {
     pub audio: Option<AudioInfo>,
     /// Embedded text captions that can be made WebVTT.
     pub captions: Vec<CaptionInfo>,
+    /// Named parts of the film, as the file has them.
+    #[serde(default)]
+    pub chapters: Vec<Chapter>,
     /// True when there is sound, but in a codec that cannot be decoded.
     pub audio_unsupported: bool,
 }
@@ -44,7 +53,7 @@ pub struct VideoInfo {
     pub display_height: u32,
     /// Sample aspect ratio, numerator and denominator.
     pub sample_aspect: (i32, i32),
-    #[serde(skip)]
+    #[serde(default)]
     pub(crate) turn: Turn,
     /// Nominal frames per second, a guess within 1 to 120.
     pub fps: f64,
@@ -53,10 +62,24 @@ pub struct VideoInfo {
     /// Coded for a high-dynamic-range display (PQ or HLG).
     pub hdr: bool,
     pub pixel_format: String,
-    #[serde(skip)]
+    #[serde(default)]
     pub(crate) colour: Colour,
     /// Packets that the container's index lists; 0 where there is no such index.
     pub listed: u64,
+}
+
+impl Probe {
+    /// Pixels as shown: square and upright; nothing for sound alone.
+    pub fn size(&self) -> (u32, u32) {
+        self.video.as_ref().map_or((0, 0), |video| (video.display_width, video.display_height))
+    }
+}
+
+impl VideoInfo {
+    /// Duration of a picture when nothing else says it, in ticks of 1/90000 s.
+    pub fn nominal(&self) -> i64 {
+        (VIDEO_TIMESCALE as f64 / self.fps) as i64
+    }
 }
 
 /// The sound stream.
@@ -115,7 +138,8 @@ pub fn probe(path: &Path) -> Result<Probe, TranscodeError> {
             First::Unreadable => return Err(TranscodeError::unreadable("no picture could be decoded")),
         },
     };
-    Ok(Probe { container, claimed_ms, video, audio, captions, audio_unsupported })
+    let chapters = chapters(&input);
+    Ok(Probe { container, claimed_ms, video, audio, captions, chapters, audio_unsupported })
 }
 
 enum First {
@@ -250,6 +274,22 @@ fn is_text(stream: &Stream) -> bool {
         !descriptor.is_null() && (*descriptor).props & ffi::AV_CODEC_PROP_TEXT_SUB != 0
     };
     text && decode::decodable(stream)
+}
+
+/// Chapters with a title, in order; at most a hundred, as hostile files have millions.
+fn chapters(input: &Input) -> Vec<Chapter> {
+    let ms = |time: i64, base: ffmpeg::Rational| u64::try_from(rescale(time, base, 1000)).unwrap_or(0);
+    let mut chapters: Vec<Chapter> = input
+        .chapters()
+        .filter_map(|chapter| {
+            let title: String = chapter.metadata().get("title")?.trim().chars().take(200).collect();
+            let (start_ms, end_ms) = (ms(chapter.start(), chapter.time_base()), ms(chapter.end(), chapter.time_base()));
+            (!title.is_empty() && end_ms > start_ms).then_some(Chapter { start_ms, end_ms, title })
+        })
+        .take(MOST_CHAPTERS)
+        .collect();
+    chapters.sort_by_key(|chapter| chapter.start_ms);
+    chapters
 }
 
 /// Packets the container's index lists for a stream.

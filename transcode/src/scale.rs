@@ -8,7 +8,7 @@ use crate::error::{Doing, TranscodeError};
 use crate::picture::{known_format, pixel_format};
 
 /// How the colours of the encoded pictures are to be read: numbers of ISO/IEC 23091-2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Colour {
     pub matrix: u8,
     pub primaries: u8,

@@ -29,6 +29,17 @@ impl Pcm {
             Self::Silence(samples) => *samples,
         }
     }
+
+    /// Takes samples off the beginning, at most all.
+    fn skip(&mut self, samples: u64) {
+        match self {
+            Self::Samples(left, right) => {
+                left.drain(..samples as usize);
+                right.drain(..samples as usize);
+            }
+            Self::Silence(all) => *all -= samples,
+        }
+    }
 }
 
 /// Resamples frames and keeps them on the clock.
@@ -38,11 +49,20 @@ pub struct Sound {
     /// Where the next input frame is expected, in samples from the start of the presentation. A fraction, as 1024
     /// samples at 44.1 kHz are no whole number of samples at 48 kHz and the difference would add up.
     expected: Option<f64>,
+    /// The first sample that is wanted; what comes before it only warms up decoder and resampler.
+    start: i64,
+    /// The next sample that comes out of the resampler.
+    position: i64,
     /// Samples handed on.
     pub written: u64,
 }
 
 impl Sound {
+    /// For the sound from the sample `start` on.
+    pub fn from(start: i64) -> Self {
+        Self { start, ..Self::default() }
+    }
+
     /// Takes a decoded frame that starts at `at` (samples from the start of the presentation; `None` when unknown).
     pub fn push(&mut self, frame: &Frame, at: Option<i64>, each: &mut dyn FnMut(Pcm)) -> Result<(), TranscodeError> {
         let format = Format::of(frame);
@@ -59,6 +79,11 @@ impl Sound {
         let Some(resampler) = &mut self.resampler else { return Ok(()) };
         let (mut left, mut right) = resampler.convert(frame)?;
         let lasts = f64::from(format.samples) * RATE as f64 / f64::from(format.rate);
+        if let (None, Some(at), 1..) = (self.expected, at, self.start) {
+            // Reading begins before the start, or late: then the gap is filled from the start on.
+            self.position = at.min(self.start);
+            self.expected = Some(self.position as f64);
+        }
         let expected = self.expected.unwrap_or(0.0);
         self.expected = Some(match align(self.expected.map(|e| e.round() as i64), at) {
             Align::Keep => expected + lasts,
@@ -86,7 +111,10 @@ impl Sound {
         Ok(())
     }
 
-    fn hand_on(&mut self, pcm: Pcm, each: &mut dyn FnMut(Pcm)) {
+    fn hand_on(&mut self, mut pcm: Pcm, each: &mut dyn FnMut(Pcm)) {
+        let early = (self.start - self.position).clamp(0, pcm.len() as i64);
+        self.position += pcm.len() as i64;
+        pcm.skip(early as u64);
         if pcm.len() > 0 {
             self.written += pcm.len();
             each(pcm);

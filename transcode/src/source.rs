@@ -1,5 +1,5 @@
 //! The first station: reads packets, decodes picture and sound, puts both on one clock from zero, and hands on what is
-//! to be encoded. Holds no more than a few pictures at a time.
+//! to be encoded of one window. Holds no more than a few pictures at a time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,29 +8,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ffmpeg::codec::decoder;
 use ffmpeg::format::context::Input;
 use ffmpeg::format::stream::Stream;
-use ffmpeg::{Discard, Packet, Rational, ffi};
+use ffmpeg::{Packet, Rational, ffi, frame};
 use ffmpeg_next as ffmpeg;
 
 use crate::budget::MAX_SECONDS;
 use crate::cadence::VIDEO_TIMESCALE;
-use crate::captions::Captions;
 use crate::clock::{Clock, FAR_BEFORE, rescale, ticks, untick};
-use crate::droppable::{Dropper, Thinned};
+use crate::droppable::{self, Dropper, Thinned};
 use crate::error::TranscodeError;
+use crate::index::{self, Used};
 use crate::ladder::Rung;
 use crate::line::{Flow, Station};
 use crate::placing::{Placing, Tally};
-use crate::poster::Picker;
+use crate::plan::{Plan, Window};
 use crate::probe::{Probe, VideoInfo};
 use crate::sound::{Pcm, RATE, Sound};
-use crate::stations::Item;
+use crate::stations::{Item, SoundFrames};
+use crate::stills::Stills;
 use crate::upright::Upright;
 use crate::{decode, open};
 
 /// Damaged places in a row that the demuxer may stumble over before the file counts as ended.
 const STUMBLES: u32 = 1000;
 
-/// Where the source hands its items.
+/// Where the source hands its items; what goes nowhere is not read.
 #[derive(Debug, Clone, Copy)]
 pub struct Trays {
     pub picture: Option<usize>,
@@ -40,11 +41,13 @@ pub struct Trays {
 /// The reading end of the line.
 pub struct Source {
     input: Input,
+    window: Window,
     clock: Clock,
     origin: Option<i64>,
+    /// End of the presentation, where it is known beforehand.
+    end: Option<i64>,
     video: Option<VideoIn>,
     audio: Option<AudioIn>,
-    captions: Captions,
     trays: Trays,
     /// Final when the source is done.
     pub tally: Tally,
@@ -61,6 +64,8 @@ struct VideoIn {
     base: Rational,
     decoder: decoder::Video,
     upright: Upright,
+    /// The last picture before the window, not upright yet.
+    lead: Option<frame::Video>,
     out: Placing,
 }
 
@@ -69,63 +74,58 @@ struct AudioIn {
     base: Rational,
     decoder: decoder::Audio,
     sound: Sound,
+    frames: SoundFrames,
 }
 
 /// How to read; see [`crate::Options`].
-#[derive(Debug, Clone, Copy)]
-pub struct Reading {
-    pub segment: i64,
+pub struct Reading<'a> {
+    pub path: &'a Path,
+    pub probe: &'a Probe,
+    pub plan: &'a Plan,
+    pub window: Window,
+    /// The largest rung that is made of it.
+    pub top: Option<&'a Rung>,
     pub decoder_threads: usize,
     pub hold_repeats: bool,
+    /// Where stills go, if they are wanted.
+    pub stills: Option<Stills>,
+    pub trays: Trays,
+    pub done: Arc<AtomicU64>,
 }
 
 impl Source {
-    /// Opens the file again, from its start, for the streams that the probe chose.
-    pub fn open(
-        path: &Path,
-        probe: &Probe,
-        top: Option<&Rung>,
-        reading: Reading,
-        trays: Trays,
-        done: Arc<AtomicU64>,
-    ) -> Result<Self, TranscodeError> {
-        let mut input = open::open(path)?;
-        // SAFETY: reads a constant field of the demuxer.
-        let restarts = unsafe { (*(*input.as_ptr()).iformat).flags & ffi::AVFMT_TS_DISCONT != 0 };
-        let video = match (&probe.video, top) {
-            (Some(info), Some(top)) => Some(VideoIn::open(&input, info, top, reading, probe.claimed_ms)?),
+    /// Opens the file again, at the window, for the streams that the trays want.
+    pub fn open(reading: Reading) -> Result<Self, TranscodeError> {
+        let Reading { path, probe, plan, window, trays, .. } = reading;
+        let used = Used {
+            video: trays.picture.and(probe.video.as_ref()).map(|info| info.index),
+            audio: trays.sound.and(probe.audio.as_ref()).map(|info| info.index),
+        };
+        let mut input = match window.seek.zip(used.video.or(used.audio)) {
+            Some((dts, index)) => open_at(path, &used, index, dts)?,
+            None => open::open(path)?,
+        };
+        used.discard_others(&mut input, |_| false);
+        let clock = Clock::new(index::may_restart(&input));
+        // What was planned was planned with the origin of all streams; a file read in one go finds its own.
+        let origin = if plan.is_whole() { used.start(&input) } else { Some(plan.origin) };
+        let done = reading.done.clone();
+        let audio = used.audio.map(|index| AudioIn::open(&input, index, &window)).transpose()?;
+        let video = match (&probe.video, reading.top) {
+            (Some(info), Some(top)) if used.video.is_some() => Some(VideoIn::open(&input, info, top, reading)?),
             _ => None,
         };
-        let audio = probe.audio.as_ref().map(|info| AudioIn::open(&input, info.index)).transpose()?;
-        let captions = Captions::open(&input, &probe.captions);
-        let used = [video.as_ref().map(|v| v.index), audio.as_ref().map(|a| a.index)];
-        let mut origin: Option<i64> = None;
-        for mut stream in input.streams_mut() {
-            if used.contains(&Some(stream.index())) {
-                let start = ticks(stream.start_time(), stream.time_base());
-                if stream.start_time() != ffi::AV_NOPTS_VALUE {
-                    origin = Some(origin.map_or(start, |known| known.min(start)));
-                }
-            } else if !captions.wants(stream.index()) {
-                // SAFETY: the stream belongs to `input`; libav reads the field before each packet.
-                unsafe { (*stream.as_mut_ptr()).discard = Discard::All.into() };
-            }
-        }
-        Ok(Self { input, clock: Clock::new(restarts), origin, video, audio, captions, trays, tally: Tally::default(), stumbles: 0, done })
+        Ok(Self { input, window, clock, origin, end: plan.end, video, audio, trays, tally: Tally::default(), stumbles: 0, done })
     }
 
-    /// What remains when the line has ended: the poster's picker and the captions.
-    pub fn into_rest(self) -> (Option<Picker>, Captions) {
-        (self.video.map(|video| video.out.poster), self.captions)
+    /// The stills, when the line has ended.
+    pub fn into_stills(self) -> Option<Stills> {
+        self.video.and_then(|video| video.out.stills)
     }
 
     fn packet(&mut self, packet: &mut Packet, hand_on: &mut Vec<(usize, Item)>) -> Result<(), TranscodeError> {
         let index = packet.stream();
-        let Some(base) = self.base_of(index) else {
-            let origin = self.origin.unwrap_or(0);
-            self.captions.take(packet, -origin);
-            return Ok(());
-        };
+        let Some(base) = self.base_of(index) else { return Ok(()) };
         let start = packet.dts().or(packet.pts());
         if let Some(start) = start.map(|start| ticks(start, base)) {
             let shift = self.clock.shift_at(start, ticks(packet.duration(), base));
@@ -149,11 +149,14 @@ impl Source {
                     }
                 }
             }
+            // What comes before the window is decoded for what refers to it.
+            if !time.is_some_and(|time| video.out.is_lead(time)) {
+                self.done.fetch_add(1, Ordering::Relaxed);
+            }
+        } else if self.video.is_none() {
+            self.done.fetch_add(1, Ordering::Relaxed);
         }
-        self.decode(index, Some(packet), hand_on)?;
-        let frames = if self.video.is_some() { self.tally.video_packets } else { self.tally.audio_packets };
-        self.done.store(frames, Ordering::Relaxed);
-        Ok(())
+        self.decode(index, Some(packet), hand_on)
     }
 
     fn base_of(&self, index: usize) -> Option<Rational> {
@@ -165,15 +168,24 @@ impl Source {
         let tally = &mut self.tally;
         if let Some(video) = self.video.as_mut().filter(|video| video.index == index) {
             tally.video_packets += u64::from(packet.is_some());
-            let VideoIn { decoder, upright, out, base, .. } = video;
+            let VideoIn { decoder, upright, out, base, lead, .. } = video;
             let tray = self.trays.picture;
             let mut emit = |picture| hand_on.extend(tray.map(|tray| (tray, Item::Picture(picture))));
             let damaged = decode::feed(decoder, packet, &mut |frame| {
-                tally.pictures += 1;
                 let picture = out.dated(frame, *base)?;
-                upright.push(picture, &mut |picture| out.place(picture, tally, &mut emit))
+                if out.is_lead(picture.pts().unwrap_or(0)) {
+                    *lead = Some(picture);
+                    return Ok(());
+                }
+                for picture in lead.take().into_iter().chain([picture]) {
+                    upright.push(picture, &mut |picture| out.place(picture, tally, &mut emit))?;
+                }
+                Ok(())
             })?;
             if packet.is_none() {
+                if let Some(picture) = lead.take() {
+                    upright.push(picture, &mut |picture| out.place(picture, tally, &mut emit))?;
+                }
                 upright.finish(&mut |picture| out.place(picture, tally, &mut emit))?;
             }
             tally.damaged += u64::from(damaged);
@@ -207,6 +219,13 @@ impl Source {
         (complete && known).then(|| end - self.origin.unwrap_or(0))
     }
 
+    /// Whether everything that the window needs has been handed on, before the end of the file.
+    fn has_enough(&self) -> bool {
+        let picture = self.video.as_ref().is_none_or(|video| video.out.ended().is_some());
+        let sound = self.audio.as_ref().is_none_or(|audio| audio.frames.to.is_some() && audio.lacks(None) <= 0);
+        !self.window.last && picture && sound
+    }
+
     /// Empties the decoders, then brings picture and sound to the same length.
     fn end(&mut self, hand_on: &mut Vec<(usize, Item)>) -> Result<(), TranscodeError> {
         let indices = [self.video.as_ref().map(|v| v.index), self.audio.as_ref().map(|a| a.index)];
@@ -215,17 +234,17 @@ impl Source {
         }
         let sound = self.tally.sound as i64 * VIDEO_TIMESCALE / RATE;
         let picture = self.video.as_ref().map_or(0, |video| video.out.end(self.track_end(video)));
-        let end = sound.max(picture);
+        let end = self.end.unwrap_or(sound.max(picture));
         self.tally.duration = end;
         self.tally.seen = picture;
         if let (Some(video), Some(tray)) = (&mut self.video, self.trays.picture) {
-            video.out.hold_until(end, &mut |picture| hand_on.push((tray, Item::Picture(picture))));
-            hand_on.push((tray, Item::End(end)));
+            let ended = video.out.hold_until(end, &mut |picture| hand_on.push((tray, Item::Picture(picture))))?;
+            hand_on.push((tray, Item::End(ended)));
         }
-        if let Some(tray) = self.trays.sound {
-            let missing = (end * RATE / VIDEO_TIMESCALE).saturating_sub(self.tally.sound as i64);
+        if let (Some(audio), Some(tray)) = (&self.audio, self.trays.sound) {
+            let missing = audio.lacks(Some(end));
             // Sound that never came is left away altogether, not published as silence.
-            if missing > 0 && self.tally.sound > 0 {
+            if missing > 0 && (self.tally.sound > 0 || self.end.is_some()) {
                 hand_on.push((tray, Item::Sound(Pcm::Silence(missing as u64))));
             }
             hand_on.push((tray, Item::End(end)));
@@ -241,6 +260,10 @@ impl Station<Item, TranscodeError> for &mut Source {
             Ok(()) => {
                 self.stumbles = 0;
                 self.packet(&mut packet, hand_on)?;
+                if self.has_enough() {
+                    self.end(hand_on)?;
+                    return Ok(Flow::Done);
+                }
                 Ok(Flow::More)
             }
             Err(ffmpeg::Error::InvalidData) if self.stumbles < STUMBLES => {
@@ -257,19 +280,45 @@ impl Station<Item, TranscodeError> for &mut Source {
 }
 
 impl VideoIn {
-    fn open(input: &Input, info: &VideoInfo, top: &Rung, reading: Reading, claimed_ms: Option<u64>) -> Result<Self, TranscodeError> {
+    fn open(input: &Input, info: &VideoInfo, top: &Rung, reading: Reading) -> Result<Self, TranscodeError> {
         let stream = input.stream(info.index).ok_or(TranscodeError::NoMediaStreams)?;
-        let claimed = claimed_ms.map(|ms| (ms.min(MAX_SECONDS as u64 * 1000) as i64) * VIDEO_TIMESCALE / 1000);
+        let Reading { plan, window, decoder_threads, hold_repeats, stills, .. } = reading;
         Ok(Self {
             index: info.index,
             listed: info.listed,
             dropper: dropper(&stream, info, top),
             base: stream.time_base(),
-            decoder: decode::open_video(&stream, reading.decoder_threads)?,
+            decoder: decode::open_video(&stream, decoder_threads)?,
             upright: Upright::new(info, top.width, top.height),
-            out: Placing::new(info, top, reading.segment, reading.hold_repeats, claimed),
+            lead: None,
+            out: Placing::new(window, top.max_fps, info.nominal(), plan.segment, hold_repeats, stills),
         })
     }
+}
+
+/// Opens the file at a packet that the index found; from its start when libav does not find the way there.
+fn open_at(path: &Path, used: &Used, index: usize, dts: i64) -> Result<Input, TranscodeError> {
+    let mut input = open::open(path)?;
+    used.discard_others(&mut input, |_| false);
+    // SAFETY: `input` owns an opened format context and the stream index is one of its own.
+    let sought = unsafe { ffi::av_seek_frame(input.as_mut_ptr(), index as i32, dts, ffi::AVSEEK_FLAG_BACKWARD) };
+    let mut packet = Packet::empty();
+    while sought >= 0 && packet.read(&mut input).is_ok() {
+        if packet.stream() != index {
+            continue;
+        }
+        if packet.dts().is_none_or(|found| found > dts) {
+            break;
+        }
+        // Back to it: the packet that was looked at is needed.
+        // SAFETY: as above.
+        let again = unsafe { ffi::av_seek_frame(input.as_mut_ptr(), index as i32, dts, ffi::AVSEEK_FLAG_BACKWARD) };
+        if again >= 0 {
+            return Ok(input);
+        }
+        break;
+    }
+    open::open(path)
 }
 
 /// The same packet with other bytes.
@@ -285,7 +334,7 @@ fn with_data(packet: &Packet, data: &[u8]) -> Packet {
 
 /// Half the pictures of AV1 above the frame-rate cap need not be decoded.
 fn dropper(stream: &Stream, info: &VideoInfo, top: &Rung) -> Option<Dropper> {
-    if info.codec != "av1" || info.fps < f64::from(top.max_fps) * 1.5 {
+    if !droppable::applies(info, top) {
         return None;
     }
     // SAFETY: the stream's parameters hold `extradata_size` bytes of extradata, or none.
@@ -296,12 +345,24 @@ fn dropper(stream: &Stream, info: &VideoInfo, top: &Rung) -> Option<Dropper> {
             false => std::slice::from_raw_parts(parameters.extradata, parameters.extradata_size.max(0) as usize),
         }
     };
-    Some(Dropper::new(config, (VIDEO_TIMESCALE as f64 / info.fps) as i64))
+    Some(Dropper::new(config, info.nominal()))
 }
 
 impl AudioIn {
-    fn open(input: &Input, index: usize) -> Result<Self, TranscodeError> {
+    fn open(input: &Input, index: usize, window: &Window) -> Result<Self, TranscodeError> {
         let stream = input.stream(index).ok_or(TranscodeError::NoMediaStreams)?;
-        Ok(Self { index, base: stream.time_base(), decoder: decode::open_audio(&stream)?, sound: Sound::default() })
+        let frames = SoundFrames::of(window);
+        let sound = Sound::from(frames.start());
+        Ok(Self { index, base: stream.time_base(), decoder: decode::open_audio(&stream)?, sound, frames })
+    }
+
+    /// Samples that are still missing at the end of the window, or else of a presentation that ends at `end` ticks.
+    fn lacks(&self, end: Option<i64>) -> i64 {
+        let wanted = match (self.frames.to, end) {
+            (Some(_), _) => self.frames.stop(),
+            (None, Some(end)) => end * RATE / VIDEO_TIMESCALE,
+            (None, None) => i64::MAX / 2,
+        };
+        wanted - self.frames.start() - self.sound.written as i64
     }
 }

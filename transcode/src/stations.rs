@@ -9,11 +9,12 @@ use ffmpeg_next::frame;
 
 use crate::avc;
 use crate::cadence::{Thinner, VIDEO_TIMESCALE};
-use crate::cmaf::Coding;
+use crate::cmaf::{self, Coding};
 use crate::error::TranscodeError;
 use crate::ladder::Rung;
 use crate::line::{Flow, Station};
 use crate::picture::Picture;
+use crate::plan::Window;
 use crate::scale::{Colour, Scaler};
 use crate::sound::{Pcm, RATE};
 use crate::track::Track;
@@ -42,11 +43,13 @@ pub struct RungStation {
     pub codec: String,
     pub frames: u64,
     out: PathBuf,
+    /// Number of the first segment.
+    first: usize,
 }
 
 impl RungStation {
-    /// `below` is the tray of the next smaller rung.
-    pub fn new(rung: &Rung, fps: f64, colour: Colour, out: &Path, below: Option<usize>) -> Self {
+    /// `below` is the tray of the next smaller rung, `first` the number of the first segment.
+    pub fn new(rung: &Rung, fps: f64, colour: Colour, out: &Path, first: usize, below: Option<usize>) -> Self {
         Self {
             thinner: Thinner::new(rung.max_fps),
             scaler: Scaler::new(rung.width, rung.height, Pixel::YUV420P),
@@ -61,6 +64,7 @@ impl RungStation {
             codec: String::new(),
             frames: 0,
             out: out.to_owned(),
+            first,
         }
     }
 
@@ -95,7 +99,8 @@ impl RungStation {
         self.codec = encoder.parameters.codec();
         let coding =
             Coding::Avc { width: self.rung.width, height: self.rung.height, record: encoder.parameters.record(), colour: self.colour };
-        self.track = Some(Track::create(&self.out, &self.rung.name(), coding, VIDEO_TIMESCALE as u32)?);
+        let delay = cmaf::delay(self.fps, VIDEO_TIMESCALE as u32);
+        self.track = Some(Track::create(&self.out, &self.rung.name(), coding, VIDEO_TIMESCALE as u32, delay, self.first)?);
         self.encoder = Some(encoder);
         Ok(())
     }
@@ -137,9 +142,46 @@ impl Station<Item, TranscodeError> for &mut RungStation {
     }
 }
 
+/// Coded frames of sound of one window, by their numbers in the presentation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoundFrames {
+    pub from: i64,
+    pub to: Option<i64>,
+}
+
+impl SoundFrames {
+    /// Frames encoded before the window and thrown away: by then the encoder's windows and rates are what they would be
+    /// had it begun long ago.
+    const WARM_UP: i64 = 8;
+    /// Samples that the encoder wants to see behind a frame, in frames.
+    const AHEAD: i64 = 3;
+
+    /// Segments of sound start with the first frame at or after a grid point.
+    pub fn of(window: &Window) -> Self {
+        let frame = |grid: i64| (grid * RATE / VIDEO_TIMESCALE + aac::FRAME - 1) / aac::FRAME;
+        Self { from: frame(window.from), to: window.to.map(frame) }
+    }
+
+    /// The first sample to encode.
+    pub fn start(&self) -> i64 {
+        (self.from - Self::WARM_UP).max(0) * aac::FRAME
+    }
+
+    /// The sample at which to stop, for a window that has an end.
+    pub fn stop(&self) -> i64 {
+        (self.to.unwrap_or(0) + Self::AHEAD) * aac::FRAME
+    }
+
+    /// Whether the frame that starts at this sample belongs to the window.
+    fn holds(&self, pts: i64) -> bool {
+        pts >= self.from * aac::FRAME && self.to.is_none_or(|to| pts < to * aac::FRAME)
+    }
+}
+
 /// The sound rendition at work.
 pub struct SoundStation {
     encoder: aac::Encoder,
+    wanted: SoundFrames,
     pub track: Track,
     pub frames: u64,
     segment: i64,
@@ -151,19 +193,24 @@ pub const SOUND: &str = "audio";
 
 impl SoundStation {
     /// `segment` is the distance of the grid points where segments start, in ticks of 1/90000 s.
-    pub fn new(out: &Path, segment: i64) -> Result<Self, TranscodeError> {
-        let encoder = aac::Encoder::open()?;
+    pub fn new(out: &Path, segment: i64, window: &Window) -> Result<Self, TranscodeError> {
+        let wanted = SoundFrames::of(window);
+        let encoder = aac::Encoder::open(wanted.start())?;
         let coding = Coding::Aac { config: encoder.config.clone(), sample_rate: RATE as u32, channels: 2, bitrate: aac::BITRATE };
-        let track = Track::create(out, SOUND, coding, RATE as u32)?;
-        Ok(Self { encoder, track, frames: 0, segment: segment * RATE / VIDEO_TIMESCALE, next_cut: 0 })
+        let track = Track::create(out, SOUND, coding, RATE as u32, 0, window.first)?;
+        let next_cut = wanted.from * aac::FRAME;
+        Ok(Self { encoder, wanted, track, frames: 0, segment: segment * RATE / VIDEO_TIMESCALE, next_cut })
     }
 }
 
 impl Station<Item, TranscodeError> for &mut SoundStation {
     fn work(&mut self, item: Option<Item>, _: &mut Vec<(usize, Item)>) -> Result<Flow, TranscodeError> {
-        let SoundStation { encoder, track, frames, segment, next_cut } = &mut **self;
-        let mut end = 0;
+        let SoundStation { encoder, wanted, track, frames, segment, next_cut } = &mut **self;
+        let mut end = (wanted.from + *frames as i64) * aac::FRAME;
         let mut each = |pts: i64, data: &[u8]| {
+            if !wanted.holds(pts) {
+                return Ok(());
+            }
             if pts >= *next_cut {
                 track.cut(pts)?;
                 *next_cut = (pts / *segment + 1) * *segment;
@@ -180,7 +227,6 @@ impl Station<Item, TranscodeError> for &mut SoundStation {
             }
             Some(Item::End(_)) => {
                 encoder.finish(&mut each)?;
-                let end = end.max(*frames as i64 * aac::FRAME);
                 track.close(end)?;
                 Ok(Flow::Done)
             }

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::cmaf::{self, Coding, Sample};
 use crate::error::{Doing, TranscodeError};
 
@@ -16,7 +18,7 @@ pub fn segment_name(number: usize) -> String {
 }
 
 /// Measures of one written segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
     /// Ticks of the track.
     pub duration: i64,
@@ -32,8 +34,10 @@ pub struct Track {
     pub name: String,
     pub timescale: u32,
     coding: Coding,
-    /// Of composition times; settled by the first segment, with which the initialisation segment is written.
-    delay: Option<i64>,
+    /// How late composition times are written, see [`cmaf::delay`].
+    delay: i64,
+    /// Number of the first segment.
+    first: usize,
     init_bytes: u64,
     pub segments: Vec<Segment>,
     open: Option<i64>,
@@ -42,8 +46,9 @@ pub struct Track {
 }
 
 impl Track {
-    /// Makes the folder `name` in `out`.
-    pub fn create(out: &Path, name: &str, coding: Coding, timescale: u32) -> Result<Self, TranscodeError> {
+    /// Makes the folder `name` in `out`, for segments from number `first` on; the one that has the first of all writes the
+    /// initialisation segment, which is the same for all.
+    pub fn create(out: &Path, name: &str, coding: Coding, timescale: u32, delay: i64, first: usize) -> Result<Self, TranscodeError> {
         let dir = out.join(name);
         fs::create_dir_all(&dir).doing("make a rendition's folder")?;
         Ok(Self {
@@ -51,7 +56,8 @@ impl Track {
             name: name.to_owned(),
             timescale,
             coding,
-            delay: None,
+            delay,
+            first,
             init_bytes: 0,
             segments: Vec::new(),
             open: None,
@@ -80,12 +86,11 @@ impl Track {
     /// Writes the segment that is open, which lasts until `end`.
     pub fn close(&mut self, end: i64) -> Result<(), TranscodeError> {
         let Some(start) = self.open.take() else { return Ok(()) };
-        let number = self.segments.len() + 1;
-        let delay = match self.delay {
-            Some(delay) => delay,
-            None => self.write_init()?,
-        };
-        let mut bytes = cmaf::segment_header(number as u32, start, end, delay, &self.samples);
+        let number = self.first + self.segments.len();
+        if number == 1 {
+            self.write_init()?;
+        }
+        let mut bytes = cmaf::segment_header(number as u32, start, end, self.delay, &self.samples);
         let first_picture = bytes.len() as u64 + self.samples.first().map_or(0, |sample| sample.size.into());
         bytes.append(&mut self.data);
         self.samples.clear();
@@ -94,13 +99,40 @@ impl Track {
         Ok(())
     }
 
-    fn write_init(&mut self) -> Result<i64, TranscodeError> {
-        let delay = cmaf::delay(&self.samples, self.timescale);
-        let init = cmaf::init(&self.coding, self.timescale, delay);
-        fs::write(self.dir.join(INIT), &init).doing("write an initialisation segment")?;
+    fn write_init(&mut self) -> Result<(), TranscodeError> {
+        let init = cmaf::init(&self.coding, self.timescale, self.delay);
         self.init_bytes = init.len() as u64;
-        self.delay = Some(delay);
-        Ok(delay)
+        fs::write(self.dir.join(INIT), &init).doing("write an initialisation segment")
+    }
+
+    /// What has been made of this rendition; `codec` as the playlists announce it, `frames` the number of coded frames.
+    pub fn into_part(self, codec: &str, frames: u64) -> Part {
+        let Self { name, timescale, segments, init_bytes, .. } = self;
+        Part { name, codec: codec.to_owned(), timescale, frames, segments, init_bytes }
+    }
+}
+
+/// Segments of one rendition, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub name: String,
+    /// RFC 6381.
+    pub codec: String,
+    /// Ticks per second.
+    pub timescale: u32,
+    /// Coded frames.
+    pub frames: u64,
+    pub segments: Vec<Segment>,
+    /// Size of the initialisation segment, where it is part of this.
+    pub init_bytes: u64,
+}
+
+impl Part {
+    /// Appends what follows it.
+    pub fn append(&mut self, next: &Self) {
+        self.frames += next.frames;
+        self.segments.extend(&next.segments);
+        self.init_bytes += next.init_bytes;
     }
 
     /// Bytes of everything written, playlists aside.

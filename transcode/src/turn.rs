@@ -1,7 +1,9 @@
 //! How a picture must be turned to stand upright: a display matrix becomes one of eight turns. Pure.
 
+use serde::{Deserialize, Serialize};
+
 /// The turn to apply to decoded pictures before they are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Turn {
     /// Rows become columns.
     pub transpose: bool,
