@@ -14,6 +14,7 @@ mod avc;
 mod budget;
 mod cadence;
 mod captions;
+pub mod check;
 pub mod child;
 pub mod cli;
 mod clock;
