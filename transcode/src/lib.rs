@@ -42,6 +42,7 @@ mod sniff;
 mod sound;
 mod source;
 mod stations;
+mod steady;
 mod stills;
 mod storyboard;
 mod track;

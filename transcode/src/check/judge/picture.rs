@@ -59,7 +59,7 @@ fn idrs(track: &Track, findings: &mut Findings) {
         if !fragment.samples.first().is_some_and(|sample| sample.idr && sample.sync) {
             findings.add(&rules::IDR_FIRST, &piece.file, "another picture first", "an IDR, marked as a sync sample");
         }
-        times.extend(fragment.samples.iter().filter(|sample| sample.idr).map(|sample| init.seconds(sample.pts)));
+        times.extend(fragment.samples.iter().filter(|sample| sample.idr).map(|sample| init.seconds(sample.pts - init.begins)));
         end = Some(init.seconds(fragment.start + fragment.duration()));
     }
     times.extend(end);
