@@ -4,7 +4,8 @@
 //! is it really) → `ladder` (which renditions) → `source` (decode once, one clock) → `stations` (scale from the next
 //! larger, x264 and AAC, on the `line`) → `cmaf` and `track` (segments) → `playlist` and `poster`. All of it is
 //! [`transcode`]. libav is used here and nowhere else, and only inside a disposable child: [`child`] is that child's
-//! side, [`transcode_media`] the worker's and [`cli`] the command line's.
+//! side, [`transcode_media`] the worker's and [`cli`] the command line's. [`check`] stands apart: it holds any HLS package
+//! against the authoring rules and shares no parser with the rest.
 //!
 //! It does not know lessons, accounts or search, and it does not decide when something is published.
 
