@@ -227,3 +227,12 @@ fn what_is_made_keeps_every_rule_that_must_hold() {
         assert!(report.passed && unexpected.is_empty(), "{name}: {report}");
     }
 }
+
+#[test]
+fn a_package_that_announces_another_frame_rate_than_its_own_is_found_out() {
+    let package = package(&fixture("tiny.mp4"));
+    let master = package.read("master.m3u8").replace("FRAME-RATE=25.000", "FRAME-RATE=50.000");
+    fs::write(package.dir.path().join("master.m3u8"), master).unwrap();
+    let report = transcode::check::check(package.dir.path().to_str().unwrap()).unwrap();
+    assert!(!report.passed && report.findings.iter().any(|finding| finding.rule.id == "9.15"), "{report}");
+}

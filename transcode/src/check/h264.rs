@@ -11,7 +11,7 @@ pub struct Sps {
     pub height: u32,
     /// Sample aspect ratio.
     pub aspect: (u32, u32),
-    /// Frames per second, of its timing information.
+    /// Frames per second, when its timing information says that they come at a steady pace.
     pub rate: Option<f64>,
 }
 
@@ -133,7 +133,9 @@ fn usability(bits: &mut Bits) -> Option<((u32, u32), Option<f64>)> {
     let mut rate = None;
     if bits.flag()? {
         let (units, scale) = (bits.take(32)?, bits.take(32)?);
-        rate = (units > 0).then(|| f64::from(scale) / f64::from(units) / 2.0);
+        // Where pictures may come at any time, these two only say how finely times are counted.
+        let steady = bits.flag()?;
+        rate = (steady && units > 0).then(|| f64::from(scale) / f64::from(units) / 2.0);
     }
     let aspect = if aspect.0 == 0 || aspect.1 == 0 { (1, 1) } else { aspect };
     Some((aspect, rate))

@@ -96,6 +96,9 @@ pub fn gaps(fragment: &Fragment) -> impl Iterator<Item = i64> {
     times.into_iter().scan(None, |before, time| Some(before.replace(time).map(|before| time - before))).flatten().filter(|gap| *gap > 0)
 }
 
+/// A picture that stands so many seconds is held, which says nothing of the pace.
+const HELD: f64 = 0.5;
+
 /// FRAME-RATE is the largest rate there is. Pictures may be fewer, when they come unevenly or are held: then the rate is
 /// that of the busiest second, or what the parameter set or the shortest gap says.
 fn judge_rate(track: &Track, said: f64, broken: &mut dyn FnMut(String, String)) {
@@ -103,7 +106,8 @@ fn judge_rate(track: &Track, said: f64, broken: &mut dyn FnMut(String, String)) 
     let mut fastest: f64 = 0.0;
     for (_, fragment, init) in track.fragments() {
         times.extend(fragment.samples.iter().map(|sample| init.seconds(sample.pts)));
-        fastest = fastest.max(gaps(fragment).min().map_or(0.0, |gap| 1.0 / init.seconds(gap)));
+        let pace = gaps(fragment).map(|gap| init.seconds(gap)).filter(|gap| *gap < HELD).min_by(f64::total_cmp);
+        fastest = fastest.max(pace.map_or(0.0, |gap| 1.0 / gap));
         if let Coding::Avc(Avc { sps: Some(sps), .. }) = &init.coding {
             fastest = fastest.max(sps.rate.unwrap_or(0.0));
         }
