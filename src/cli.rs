@@ -21,7 +21,7 @@ pub struct Arguments {
 
 const EXIT_CODES: &str = "Data goes to stdout, talk to stderr.\n\
 Exit codes: 0 all went well; 1 it could not be done, the message says why; 2 the command line is wrong;\n\
-3 it was done, but some input was refused (ingest --wait, transcode, extract, certificate verify, doctor).";
+3 it was done, but some input was refused (ingest --wait, transcode, hls check, extract, certificate verify, doctor).";
 
 /// Options of every command.
 #[derive(Args, Clone)]
@@ -77,6 +77,9 @@ pub enum Command {
     },
     /// Turn a media file into an HLS package; needs no server.
     Transcode(transcode::cli::Args),
+    /// Hold HLS packages against the authoring rules; needs no server.
+    #[command(subcommand)]
+    Hls(transcode::check::cli::Hls),
     /// Show what search would see of a document or captions; needs no server.
     Extract(ingest::cli::Args),
     /// The job ledger.

@@ -32,6 +32,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     // These need no configuration and no runtime, let alone a server.
     match command {
         Command::Transcode(args) => return transcode::cli::run(&args, &std::env::current_exe()?),
+        Command::Hls(command) => return transcode::check::cli::run(&command),
         Command::Openapi => {
             say!("{}", serde_json::to_string_pretty(&server::description())?);
             return Ok(ExitCode::SUCCESS);
@@ -133,7 +134,12 @@ async fn dispatch(mut config: Config, command: Command) -> Result<ExitCode> {
         Command::Backfill { stage, dry_run, limit, json } => {
             return with_world(config, async |world| backfill::run(world, stage, dry_run, limit, json).await).await;
         }
-        Command::Transcode(_) | Command::Openapi | Command::Completions { .. } | Command::Man { .. } | Command::Child { .. } => {
+        Command::Transcode(_)
+        | Command::Hls(_)
+        | Command::Openapi
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Child { .. } => {
             unreachable!("handled before there was a runtime")
         }
     }

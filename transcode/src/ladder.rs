@@ -2,7 +2,8 @@
 //!
 //! Rules: never upscale; keep the aspect ratio; even sizes (4:2:0 needs them); the largest rung is the source itself
 //! or what of it fits 1920 × 1080; a lower standard rung is added when it has at most three quarters of the pixels
-//! of the rung above, so that no two rungs cost the encoder twice for the same picture.
+//! of the rung above, so that no two rungs cost the encoder twice for the same picture. A picture too small for a second
+//! standard rung gets one of half its sides: HLS asks for several bit rates (Apple's 9.9).
 
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +57,21 @@ pub fn plan(width: u32, height: u32, decoded: u64, fps: f64) -> Vec<Rung> {
             rungs.push(rung);
         }
     }
+    rungs.extend(half(&rungs, fps));
     rungs
+}
+
+/// Shorter sides are no picture any more.
+const SMALLEST_SIDE: u32 = 16;
+
+/// The second rung of a ladder that has but one.
+fn half(rungs: &[Rung], fps: f64) -> Option<Rung> {
+    let [only] = rungs else { return None };
+    let side = |side: u32| (side + 2) / 4 * 2;
+    let (width, height) = (side(only.width), side(only.height));
+    let max_fps = only.max_fps.min(30);
+    let max_bitrate = cap(width, height, fps.min(max_fps.into()));
+    (width.min(height) >= SMALLEST_SIDE).then_some(Rung { width, height, max_bitrate, max_fps })
 }
 
 /// The size at which a coded picture is shown: pixels made square, then turned.
@@ -121,13 +136,14 @@ mod tests {
     fn nothing_is_enlarged_and_sizes_between_rungs_keep_their_own() {
         assert_eq!(sizes(1600, 900), [(1600, 900), (1280, 720), (854, 480), (640, 360)]);
         assert_eq!(sizes(768, 432), [(768, 432), (640, 360)]);
-        assert_eq!(sizes(700, 394), [(700, 394)]);
+        assert_eq!(sizes(700, 394), [(700, 394), (350, 198)]);
     }
 
     #[test]
-    fn a_source_below_360_lines_gets_one_rung_of_its_own_even_size() {
-        assert_eq!(sizes(161, 121), [(160, 120)]);
-        assert_eq!(sizes(320, 240), [(320, 240)]);
+    fn a_source_below_360_lines_gets_a_rung_of_its_own_even_size_and_one_of_half_its_sides() {
+        assert_eq!(sizes(161, 121), [(160, 120), (80, 60)]);
+        assert_eq!(sizes(320, 240), [(320, 240), (160, 120)]);
+        assert_eq!(sizes(26, 100), [(26, 100)]);
         assert_eq!(sizes(1, 1), [(2, 2)]);
     }
 
@@ -160,7 +176,7 @@ mod tests {
         let fps = |w, h| plan(w, h, u64::from(w) * u64::from(h), 60.0).iter().map(|r| r.max_fps).collect::<Vec<_>>();
         assert_eq!(fps(1920, 1080), [60, 60, 30, 30]);
         assert_eq!(fps(3840, 2160), [30, 30, 30, 30]);
-        assert_eq!(fps(320, 240), [60]);
+        assert_eq!(fps(320, 240), [60, 30]);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! Core, synchronous, without database or environment, in the order of the work: `open` (whitelists) → `probe` (what
 //! is it really) → `index` (all its packets) → `plan` with `ladder` (which renditions, which cuts, which runs) → `run`,
 //! each a `line` from the `source` (decode, one clock) over `stations` (scale from the next larger, x264 and AAC) to
-//! `cmaf` and `track` (segments) → `assemble` with `playlist` and `storyboard`. All of it is [`transcode`]. libav is used here and nowhere else, and only inside a disposable child: [`child`] is that child's
-//! side, [`transcode_media`] the worker's and [`cli`] the command line's.
+//! `cmaf` and `track` (segments) → `assemble` with `playlist` and `storyboard`. All of it is [`transcode`]. libav is used
+//! here and nowhere else, and only inside a disposable child: [`child`] is that child's side, [`transcode_media`] the
+//! worker's and [`cli`] the command line's. [`check`] stands apart: it holds any HLS package against the authoring rules
+//! and shares no parser with the rest.
 //!
 //! It does not know lessons, accounts or search, and it does not decide when something is published.
 
@@ -14,6 +16,7 @@ mod avc;
 mod budget;
 mod cadence;
 mod captions;
+pub mod check;
 pub mod child;
 pub mod cli;
 mod clock;
@@ -41,6 +44,7 @@ mod sniff;
 mod sound;
 mod source;
 mod stations;
+mod steady;
 mod stills;
 mod storyboard;
 mod track;

@@ -103,24 +103,17 @@ pub struct AudioEntry {
 /// The rate a player should start with, in bit/s: the first variant listed is the one that starts (Apple's 1.32).
 const STARTING_RATE: u64 = 2_000_000;
 
-/// The multivariant playlist. Sound alone becomes a variant of its own.
+/// The multivariant playlist. Sound alone is a variant of its own, beside pictures too: the one for networks that carry
+/// no picture (Apple's 9.21). It comes last, so that nobody starts with it.
 pub fn master(videos: &[VideoEntry], audio: Option<&AudioEntry>) -> String {
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
     let sound = audio.map(|audio| audio.rates).unwrap_or_default();
-    if let Some(audio) = audio {
-        if videos.is_empty() {
-            let _ = writeln!(
-                text,
-                "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\"\n{}/{MEDIA}",
-                sound.peak, sound.average, audio.codec, audio.name
-            );
-        } else {
-            let _ = writeln!(
-                text,
-                "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Sound\",LANGUAGE=\"{}\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"{}/{MEDIA}\"",
-                audio.language, audio.name
-            );
-        }
+    if let Some(audio) = audio.filter(|_| !videos.is_empty()) {
+        let _ = writeln!(
+            text,
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"Sound\",LANGUAGE=\"{}\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"{}/{MEDIA}\"",
+            audio.language, audio.name
+        );
     }
     let mut listed: Vec<&VideoEntry> = videos.iter().collect();
     let start = (0..listed.len()).min_by_key(|&i| (listed[i].rates.average + sound.average).abs_diff(STARTING_RATE));
@@ -139,6 +132,14 @@ pub fn master(videos: &[VideoEntry], audio: Option<&AudioEntry>) -> String {
             video.height,
             video.frame_rate,
             video.name
+        );
+    }
+    if let Some(audio) = audio {
+        let group = if videos.is_empty() { "" } else { ",AUDIO=\"audio\"" };
+        let _ = writeln!(
+            text,
+            "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\"{group}\n{}/{MEDIA}",
+            sound.peak, sound.average, audio.codec, audio.name
         );
     }
     for video in videos {
@@ -206,7 +207,8 @@ mod tests {
     fn the_multivariant_playlist_adds_sound_to_rates_and_codecs_and_starts_near_two_megabits() {
         let text = master(&[video("a", 5_000_000), video("b", 1_900_000), video("c", 700_000)], Some(&audio()));
         let variants: Vec<_> = text.lines().filter(|line| line.ends_with("index.m3u8")).collect();
-        assert_eq!(variants, ["b/index.m3u8", "a/index.m3u8", "c/index.m3u8"]);
+        assert_eq!(variants, ["b/index.m3u8", "a/index.m3u8", "c/index.m3u8", "audio/index.m3u8"]);
+        assert!(text.contains("BANDWIDTH=130000,AVERAGE-BANDWIDTH=128000,CODECS=\"mp4a.40.2\",AUDIO=\"audio\"\naudio/index.m3u8"));
         assert!(text.contains("BANDWIDTH=3930000,AVERAGE-BANDWIDTH=2028000,CODECS=\"avc1.64001F,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"audio\""));
         assert!(text.contains("#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=10,"));
     }

@@ -11,6 +11,7 @@ use crate::error::{Doing, TranscodeError};
 use crate::ladder::Rung;
 use crate::picture::another_handle;
 use crate::scale::Colour;
+use crate::steady::steady_memory;
 
 /// Frames between IDRs at most; reached only if a segment were far too long.
 const LONGEST_GOP: u32 = 600;
@@ -27,6 +28,7 @@ pub struct Encoder {
 impl Encoder {
     /// `fps` is the nominal rate, which the rate control starts from; true times come with each picture.
     pub fn open(rung: &Rung, fps: f64, colour: Colour) -> Result<Self, TranscodeError> {
+        steady_memory();
         let codec = encoder::find_by_name("libx264").ok_or(ffmpeg::Error::EncoderNotFound).doing("find the encoder libx264")?;
         let mut video = codec::Context::new_with_codec(codec).encoder().video().doing("open the encoder")?;
         video.set_width(rung.width);

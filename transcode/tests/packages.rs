@@ -215,3 +215,24 @@ fn the_same_source_gives_the_same_bytes_with_any_number_of_threads() {
     };
     assert!(make(1) == make(3), "the packages differ");
 }
+
+#[test]
+fn what_is_made_keeps_every_rule_that_must_hold() {
+    // Left broken on purpose: docs/decisions/0021.
+    const ACCEPTED: [&str; 7] = ["1.13", "1.30", "2.19", "4.1", "6.2", "7.5", "9.10"];
+    for name in ["tiny.mp4", "rotated.mp4", "odd.mp4", "vfr.mp4", "silent.mp4", "tone.m4a"] {
+        let package = package(&fixture(name));
+        let report = transcode::check::check(package.dir.path().to_str().unwrap()).unwrap();
+        let unexpected: Vec<_> = report.findings.iter().filter(|finding| !ACCEPTED.contains(&finding.rule.id)).collect();
+        assert!(report.passed && unexpected.is_empty(), "{name}: {report}");
+    }
+}
+
+#[test]
+fn a_package_that_announces_another_frame_rate_than_its_own_is_found_out() {
+    let package = package(&fixture("tiny.mp4"));
+    let master = package.read("master.m3u8").replace("FRAME-RATE=25.000", "FRAME-RATE=50.000");
+    fs::write(package.dir.path().join("master.m3u8"), master).unwrap();
+    let report = transcode::check::check(package.dir.path().to_str().unwrap()).unwrap();
+    assert!(!report.passed && report.findings.iter().any(|finding| finding.rule.id == "9.15"), "{report}");
+}

@@ -85,7 +85,7 @@ export const checks = [
     name: 'every quality of the stream can be chosen',
     async run(visit, { accounts, video, url }) {
       const master = await (await fetch(new URL(video.master, url))).text();
-      const renditions = master.split('\n').filter((line) => line.startsWith('#EXT-X-STREAM-INF')).length;
+      const renditions = master.split('\n').filter((line) => line.startsWith('#EXT-X-STREAM-INF') && line.includes('RESOLUTION')).length;
       await visit.signIn(accounts.learner);
       await visit.open(`/watch/${video.asset.id}?t=2`);
       await visit.until('it plays', () => document.querySelector('.player')?.dataset.state === 'playing');
