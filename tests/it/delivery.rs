@@ -182,11 +182,11 @@ async fn no_address_of_a_stream_opens_for_anybody_else() {
     let playback = world.playback(&learner).await;
     let urls = walk(up, &playback);
     let rests: BTreeSet<&str> = urls.iter().map(|url| parts(url)[3]).collect();
-    for wanted in ["master.m3u8", "poster.jpg", "audio/init.mp4", "audio/seg-00003.m4s", "captions/captions-en/seg-00003-8000-10000.vtt"] {
+    for wanted in ["master.m3u8", "poster.jpg", "audio/init.mp4", "audio/seg-00003.m4s", "captions/captions-en/index.m3u8"] {
         assert!(rests.contains(wanted), "{wanted} in {rests:#?}");
     }
-    for ending in ["/iframes.m3u8", "x180/seg-00001.m4s", "/captions.vtt", "captions/captions-de-sdh/index.m3u8"] {
-        assert!(rests.iter().any(|rest| rest.ends_with(ending)), "{ending} in {rests:#?}");
+    for part in ["/iframes.m3u8", "x180/seg-00001.m4s", "/captions.vtt", "captions/captions-de-sdh/seg-00003-"] {
+        assert!(rests.iter().any(|rest| rest.contains(part)), "{part} in {rests:#?}");
     }
 
     // The control: who may see it gets all of it, in whole, in part, and what there is to say of it.

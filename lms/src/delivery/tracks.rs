@@ -58,7 +58,8 @@ pub async fn of(conn: &mut PgConnection, asset: AssetId, stream: &Prefix) -> Res
     let mut all = vec![];
     for row in uploaded {
         let said = Said::in_name(&row.file_name);
-        let language = [row.language.as_deref(), said.language.as_deref(), row.detected.as_deref()]
+        // Whoever named the file knows; after that comes what the words look like.
+        let language = [said.language.as_deref(), row.language.as_deref(), row.detected.as_deref()]
             .into_iter()
             .map(language::tag)
             .find(|tag| tag != language::UNKNOWN)
