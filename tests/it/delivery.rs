@@ -97,6 +97,11 @@ fn walk(up: &Up, playback: &Value) -> BTreeSet<String> {
         if url.ends_with(".m3u8") {
             waiting.extend(named(&text(up, &url)).iter().map(|name| beside(&url, name)));
         }
+        if url.ends_with("storyboard.vtt") {
+            let storyboard = text(up, &url);
+            let sheets = storyboard.lines().filter_map(|line| line.split_once("#xywh="));
+            waiting.extend(sheets.map(|(sheet, _)| beside(&url, sheet)));
+        }
     }
     found
 }
@@ -182,7 +187,7 @@ async fn no_address_of_a_stream_opens_for_anybody_else() {
     let playback = world.playback(&learner).await;
     let urls = walk(up, &playback);
     let rests: BTreeSet<&str> = urls.iter().map(|url| parts(url)[3]).collect();
-    for wanted in ["master.m3u8", "poster.jpg", "audio/init.mp4", "audio/seg-00003.m4s", "captions/captions-en/index.m3u8"] {
+    for wanted in ["master.m3u8", "poster.jpg", "audio/init.mp4", "storyboard.vtt", "storyboard-1.jpg", "audio/seg-00003.m4s", "captions/captions-en/index.m3u8"] {
         assert!(rests.contains(wanted), "{wanted} in {rests:#?}");
     }
     for part in ["/iframes.m3u8", "x180/seg-00001.m4s", "/captions.vtt", "captions/captions-de-sdh/seg-00003-"] {
