@@ -2,6 +2,7 @@
 //!
 //! An attempt's folder is named after its job and attempt, so that an orphan is told from work in progress by the
 //! ledger, not by its age. Sources are the exception: their object is stored before their row, hence a grace period.
+//! A package that was replaced is named by a row for a while (`replaced_streams`), as somebody may be playing it.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -63,6 +64,11 @@ pub async fn sweep(env: &Env, holder: &str) -> Result<Option<Swept>> {
     let mut conn = env.db.acquire().await.context("reach the database")?;
     let Some(lease) = leases::acquire(&mut conn, "janitor", holder, LEASE).await? else { return Ok(None) };
     drop(conn);
+    let grace = replaced_grace(env);
+    sqlx::query!("delete from replaced_streams where replaced_at < now() - make_interval(secs => $1)", grace)
+        .execute(&env.db)
+        .await
+        .context("forget packages that were replaced long ago")?;
     let objects = orphans(env).await?;
     kernel::crash_point!("janitor.listed");
     for key in &objects {
@@ -98,9 +104,11 @@ pub async fn orphans(env: &Env) -> Result<Vec<Key>> {
         sqlx::query!("select id, attempt from jobs where state = 'running'").fetch_all(&env.db).await.context("read what runs")?;
     let mut live: HashSet<String> = sqlx::query_scalar!(
         "select prefix as \"prefix!\" from streams
+         union all select prefix from replaced_streams where replaced_at >= now() - make_interval(secs => $1)
          union all select prefix from documents where prefix is not null
          union all select object_key from certificates where object_key is not null
-         union all select 'sources/' || encode(sha256, 'hex') from sources"
+         union all select 'sources/' || encode(sha256, 'hex') from sources",
+        replaced_grace(env),
     )
     .fetch_all(&env.db)
     .await
@@ -118,6 +126,11 @@ pub async fn orphans(env: &Env) -> Result<Vec<Key>> {
     let stored = sources.into_iter().filter(|(key, meta)| !owned(key) && aged(meta.modified)).map(|(key, _)| key);
     let probes = probes.into_iter().filter(|(_, meta)| aged(meta.modified)).map(|(key, _)| key);
     Ok(derived.chain(stored).chain(probes).collect())
+}
+
+/// For how long a package that was replaced is kept, in seconds.
+fn replaced_grace(env: &Env) -> f64 {
+    chaos::grace(env.config.delivery.replaced_grace()).as_secs_f64()
 }
 
 /// Removes scratch entries that nobody has touched for a while and whose process is gone.

@@ -24,7 +24,8 @@ pub fn router() -> Router<Env> {
 
 async fn serve(method: Method, uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
-    if !matches!(method, Method::GET | Method::HEAD) || path.starts_with("api/") || path.starts_with("media/") {
+    let of_the_program = ["api/", "media/", "stream/"].iter().any(|folder| path.starts_with(folder));
+    if !matches!(method, Method::GET | Method::HEAD) || of_the_program {
         return ApiError::not_found().into_response();
     }
     if let Some(file) = Built::get(path).filter(|_| path != "index.html") {

@@ -204,7 +204,7 @@ pub fn app(env: &Env, parts: &[Part], searcher: Arc<Searcher>) -> Router {
     let mut app = Router::new()
         .nest("/api/v1", api.route("/openapi.json", get(|| async move { Json(description) })).fallback(|| async { ApiError::not_found() }));
     if parts.contains(&Part::Api) {
-        app = app.merge(media::router());
+        app = app.merge(media::router()).merge(lms::streams());
     }
     if parts.contains(&Part::Pages) {
         app = app.merge(pages::router());

@@ -14,7 +14,7 @@ use kernel::env::{Clock, Env};
 use kernel::http::Tokens;
 use kernel::jobs::Pools;
 use kernel::queue::{PostgresBell, Queue, RabbitBell};
-use kernel::store::{Directory, Metered, ObjectStore, S3, UrlSigner};
+use kernel::store::{Directory, Lives, Metered, ObjectStore, S3, UrlSigner};
 use sha2::{Digest, Sha256};
 
 /// How a command relates to the data folder.
@@ -90,7 +90,10 @@ impl World {
             replica,
             db: pool,
             store: store(&config).await?,
-            signer: Arc::new(UrlSigner::new(derived(&secret, "media"), minutes(config.http.media_url_minutes))),
+            signer: Arc::new(UrlSigner::new(
+                derived(&secret, "media"),
+                Lives { media: minutes(config.http.media_url_minutes), stream: config.delivery.token_life() },
+            )),
             tokens: Arc::new(Tokens::new(&derived(&secret, "access tokens"), minutes(config.http.access_token_minutes))),
             bell,
             clock: Clock::real(),

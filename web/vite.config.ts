@@ -10,7 +10,7 @@ const server = process.env.LEARNHUB_URL ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
   plugins: [react(), pdfData()],
-  server: { proxy: { '/api': server, '/media': server } },
+  server: { proxy: { '/api': server, '/media': server, '/stream': server } },
   build: {
     // light-dark() is used as it is; all of these have had it since 2024
     cssTarget: ['chrome123', 'firefox120', 'safari17.5'],

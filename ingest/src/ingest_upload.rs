@@ -58,7 +58,8 @@ async fn head(env: &Env, key: &Key) -> anyhow::Result<Vec<u8>> {
 /// Captions without a recording and a recording that is called alike belong together, whichever came first. Returns
 /// the captions that were paired.
 ///
-/// `lecture.en.vtt` is called like `lecture.mp4`: what stands before the last ending, without a language.
+/// `lecture.en.vtt` and `lecture.en.sdh.vtt` are called like `lecture.mp4`: what stands before the last ending, without
+/// purpose and language.
 async fn pair(conn: &mut PgConnection, asset_id: AssetId, course_id: uuid::Uuid, kind: Kind) -> anyhow::Result<Vec<AssetId>> {
     if kind == Kind::Document {
         return Ok(Vec::new());
@@ -104,8 +105,14 @@ async fn pair(conn: &mut PgConnection, asset_id: AssetId, course_id: uuid::Uuid,
 fn belongs(captions: &str, recording: &str) -> bool {
     let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase();
     let (captions, recording) = (stem(captions), stem(recording));
-    let without_language = captions.rsplit_once('.').filter(|(_, tag)| is_language_tag(tag)).map(|(stem, _)| stem);
-    !recording.is_empty() && (captions == recording || without_language == Some(recording.as_str()))
+    let mut called = vec![captions.as_str()];
+    let mut name = captions.as_str();
+    while let Some((stem, _)) = name.rsplit_once('.').filter(|(_, word)| matches!(*word, "sdh" | "cc" | "forced")) {
+        name = stem;
+        called.push(name);
+    }
+    called.extend(name.rsplit_once('.').filter(|(_, tag)| is_language_tag(tag)).map(|(stem, _)| stem));
+    !recording.is_empty() && called.contains(&recording.as_str())
 }
 
 /// `en`, `deu`, `pt-br`, `zh-hans`.
@@ -126,6 +133,8 @@ mod tests {
         assert!(belongs("lecture.vtt", "Lecture.mp4"));
         assert!(belongs("lecture.en.vtt", "lecture.mp4"));
         assert!(belongs("lecture.pt-BR.srt", "lecture.webm"));
+        assert!(belongs("lecture.en.SDH.vtt", "lecture.mp4"));
+        assert!(belongs("lecture.forced.srt", "lecture.mp4"));
         assert!(!belongs("lecture.final.vtt", "lecture.mp4"));
         assert!(!belongs("lecture2.vtt", "lecture.mp4"));
         assert!(!belongs(".vtt", ".mp4"));

@@ -25,6 +25,7 @@ pub struct Config {
     pub queue: Queue,
     pub store: Store,
     pub http: Http,
+    pub delivery: Delivery,
     pub security: Security,
     pub limits: Limits,
     pub embedder: Embedder,
@@ -183,6 +184,37 @@ pub struct Http {
     pub access_token_minutes: u32,
     pub refresh_token_days: u32,
     pub media_url_minutes: u32,
+}
+
+/// How streams get to players.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivery {
+    pub token_seconds: u32,
+    pub encrypt: bool,
+}
+
+/// Somebody who has lost the right to a stream loses its segments after this long at the latest, in seconds.
+const LONGEST_TOKEN: u32 = 300;
+
+impl Delivery {
+    /// How long a token opens an asset's streams.
+    pub fn token_life(&self) -> time::Duration {
+        time::Duration::seconds(self.token_seconds.into())
+    }
+
+    /// How long a package stays after it was replaced: who plays it can finish, with a token made just before and one
+    /// renewal of it.
+    pub fn replaced_grace(&self) -> Duration {
+        Duration::from_secs(2 * u64::from(self.token_seconds))
+    }
+
+    fn check(&self) -> Result<()> {
+        if !(1..=LONGEST_TOKEN).contains(&self.token_seconds) {
+            bail!("delivery.token_seconds must be from 1 to {LONGEST_TOKEN}: who is no longer allowed to watch must not for longer");
+        }
+        Ok(())
+    }
 }
 
 #[derive(Clone, Deserialize)]
@@ -420,6 +452,7 @@ impl Config {
         }
         self.database.check()?;
         self.store.check()?;
+        self.delivery.check()?;
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format must be \"text\" or \"json\", not \"{}\"", self.log.format);
         }
@@ -587,6 +620,15 @@ mod tests {
         assert!(!format!("{whole:?}").contains("hushhush"));
         let error = load("[store]\nbucket = \"b\"\nendpoint = \"localhost:9000\"\n", &[]).unwrap_err().to_string();
         assert!(error.contains("store.endpoint must be a URL"), "{error}");
+    }
+
+    #[test]
+    fn a_stream_token_lives_for_five_minutes_at_most() {
+        assert_eq!(load("[delivery]\ntoken_seconds = 20\n", &[]).unwrap().delivery.replaced_grace(), Duration::from_secs(40));
+        for life in ["0", "301"] {
+            let error = load("", &[("LEARNHUB_DELIVERY_TOKEN_SECONDS", life)]).unwrap_err().to_string();
+            assert!(error.contains("delivery.token_seconds must be from 1 to 300"), "{error}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod http;
 pub mod id;
 pub mod index_marks;
 pub mod jobs;
+pub mod language;
 pub mod leases;
 pub mod locator;
 pub mod media;

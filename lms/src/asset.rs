@@ -8,14 +8,15 @@ use kernel::access::CourseAccess;
 use kernel::env::Env;
 use kernel::forecast::Wait;
 use kernel::http::ApiError;
-use kernel::id::{AssetId, CourseId};
+use kernel::id::{AccountId, AssetId, CourseId};
 use kernel::jobs::Stage;
 use kernel::media::Kind;
-use kernel::store::{Key, Served};
 use serde::Serialize;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+
+use crate::delivery;
 
 /// Something that was uploaded, and what became of it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -91,8 +92,14 @@ pub struct AssetStage {
 }
 
 /// The assets with these ids, in the order of the ids. Ids that are not there are left out. Whether they may be
-/// seen at all is the caller's question; the access only decides whether the stages are shown.
-pub async fn load(conn: &mut PgConnection, env: &Env, ids: &[AssetId], access: CourseAccess) -> Result<Vec<Asset>, ApiError> {
+/// seen at all is the caller's question; the access only decides whether the stages are shown. Addresses are the viewer's.
+pub async fn load(
+    conn: &mut PgConnection,
+    env: &Env,
+    viewer: AccountId,
+    ids: &[AssetId],
+    access: CourseAccess,
+) -> Result<Vec<Asset>, ApiError> {
     let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     let rows = sqlx::query!(
         r#"select a.id, a.course_id, a.parent_id, a.file_name, a.title, a.kind as "kind: Kind", a.media_type, a.state as "state: AssetState",
@@ -114,7 +121,6 @@ pub async fn load(conn: &mut PgConnection, env: &Env, ids: &[AssetId], access: C
     let in_work = stages.is_some() && rows.iter().any(|row| row.state == AssetState::Processing);
     let forecast = if in_work { Some(env.forecaster.forecast(conn).await?) } else { None };
     let now = env.clock.now();
-    let poster_url = |poster: &str| Ok::<_, ApiError>(env.signer.object(&Key::parse(poster)?, &Served::default(), now));
     rows.into_iter()
         .map(|row| {
             let failure = match (row.failure_code, row.failure_reason, row.failure_stage) {
@@ -137,7 +143,7 @@ pub async fn load(conn: &mut PgConnection, env: &Env, ids: &[AssetId], access: C
                 pages: row.pages,
                 created_at: row.created_at,
                 published_at: row.published_at,
-                poster_url: row.poster.as_deref().map(poster_url).transpose()?,
+                poster_url: row.poster.map(|poster| delivery::picture(env, viewer, row.id.into(), &poster, now)).transpose()?,
                 stages: stages.as_mut().map(|all| all.remove(&row.id).unwrap_or_default()),
             })
         })

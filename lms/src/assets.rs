@@ -80,7 +80,7 @@ async fn list(
     .fetch_all(&mut *conn)
     .await?;
     let ids: Vec<AssetId> = ids.into_iter().map(AssetId).collect();
-    let assets = asset::load(&mut conn, &env, &ids, access).await?;
+    let assets = asset::load(&mut conn, &env, who.account_id, &ids, access).await?;
     Ok(Json(Page::of(assets, limit, |asset| asset.id)))
 }
 
@@ -101,7 +101,7 @@ async fn show(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -> Re
 /// The asset as this person sees it; 404 when they do not.
 pub(crate) async fn visible(conn: &mut PgConnection, env: &Env, who: &Principal, id: AssetId) -> Result<Asset, ApiError> {
     let (_, access) = access::asset(conn, who, id).await?;
-    asset::load(conn, env, &[id], access).await?.pop().ok_or_else(ApiError::not_found)
+    asset::load(conn, env, who.account_id, &[id], access).await?.pop().ok_or_else(ApiError::not_found)
 }
 
 /// 409 for those who see an asset before it is published: nothing is read from it earlier.

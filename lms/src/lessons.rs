@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use kernel::access::{self, CourseAccess};
 use kernel::env::Env;
 use kernel::http::{ApiError, FieldError, Json, Principal, Problem};
-use kernel::id::{AssetId, CourseId, LessonId, ModuleId};
+use kernel::id::{AccountId, AssetId, CourseId, LessonId, ModuleId};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -72,7 +72,7 @@ async fn create(
     )
     .fetch_one(&mut *tx)
     .await?;
-    let assets = replace_assets(&mut tx, &env, course, id, &body.asset_ids).await?;
+    let assets = replace_assets(&mut tx, &env, who.account_id, course, id, &body.asset_ids).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(Lesson { id, title, position, completed: false, assets })))
 }
@@ -98,7 +98,7 @@ async fn attach(
     let (course, access) = access::lesson(&mut tx, &who, lesson).await?;
     access.editor()?;
     sqlx::query!("select id from lessons where id = $1 for update", lesson.0).fetch_one(&mut *tx).await?;
-    let assets = replace_assets(&mut tx, &env, course, lesson, &body.asset_ids).await?;
+    let assets = replace_assets(&mut tx, &env, who.account_id, course, lesson, &body.asset_ids).await?;
     tx.commit().await?;
     Ok(Json(assets))
 }
@@ -106,6 +106,7 @@ async fn attach(
 async fn replace_assets(
     conn: &mut PgConnection,
     env: &Env,
+    editor: AccountId,
     course: CourseId,
     lesson: LessonId,
     ids: &[AssetId],
@@ -137,5 +138,5 @@ async fn replace_assets(
     )
     .execute(&mut *conn)
     .await?;
-    asset::load(conn, env, ids, CourseAccess::Editor).await
+    asset::load(conn, env, editor, ids, CourseAccess::Editor).await
 }

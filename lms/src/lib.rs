@@ -9,6 +9,7 @@ mod assets;
 mod backlogs;
 mod completions;
 mod courses;
+mod delivery;
 mod enrollments;
 mod events;
 mod extract;
@@ -30,6 +31,7 @@ use kernel::env::Env;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use accounts::{Account, create_account};
+pub use delivery::router as streams;
 
 /// Every route of this room, relative to `/api/v1`.
 pub fn router() -> OpenApiRouter<Env> {

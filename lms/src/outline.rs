@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use kernel::access::CourseAccess;
 use kernel::env::Env;
 use kernel::http::{ApiError, Principal};
-use kernel::id::{AssetId, CourseId, LessonId, ModuleId};
+use kernel::id::{AccountId, AssetId, CourseId, LessonId, ModuleId};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -62,7 +62,7 @@ pub(crate) async fn load(
     .fetch_all(&mut *conn)
     .await?;
     let (mut attached, materials) = match access {
-        Some(access) => assets(conn, env, course, access).await?,
+        Some(access) => assets(conn, env, who.account_id, course, access).await?,
         None => Default::default(),
     };
     for row in lessons {
@@ -78,6 +78,7 @@ pub(crate) async fn load(
 async fn assets(
     conn: &mut PgConnection,
     env: &Env,
+    viewer: AccountId,
     course: CourseId,
     access: CourseAccess,
 ) -> Result<(HashMap<LessonId, Vec<Asset>>, Vec<Asset>), ApiError> {
@@ -93,7 +94,7 @@ async fn assets(
     .fetch_all(&mut *conn)
     .await?;
     let ids: Vec<AssetId> = rows.iter().map(|row| AssetId(row.id)).collect();
-    let loaded: HashMap<_, _> = asset::load(conn, env, &ids, access).await?.into_iter().map(|asset| (asset.id.0, asset)).collect();
+    let loaded: HashMap<_, _> = asset::load(conn, env, viewer, &ids, access).await?.into_iter().map(|asset| (asset.id.0, asset)).collect();
     let (mut attached, mut materials) = (HashMap::<LessonId, Vec<Asset>>::new(), Vec::new());
     for row in rows {
         let Some(asset) = loaded.get(&row.id).cloned() else { continue };

@@ -1,31 +1,42 @@
 //! What a player needs of a video or audio asset.
 
 use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use kernel::access;
 use kernel::env::Env;
 use kernel::http::{ApiError, Json, Principal, Problem};
 use kernel::id::AssetId;
+use kernel::language;
 use kernel::media::Kind;
-use kernel::store::{Key, Prefix, Served};
+use kernel::store::Prefix;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::assets::not_ready;
+use crate::delivery::{self, playlist, tracks};
 use crate::extract::Id;
 
 pub(crate) fn router() -> OpenApiRouter<Env> {
     OpenApiRouter::new().routes(routes!(playback))
 }
 
-/// All addresses are relative to the origin, signed, and end after a while: ask again then.
+/// All addresses are relative to the origin, yours alone, and end after a while: ask again before that, and put the token
+/// of the new addresses (the part after `/stream/`) into those you have.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(example = json!({"hls_url": "/media/1795172400.kXo…/assets/0193…/0193….1/master.m3u8", "poster_url": "/media/1795172400.kXo…/assets/0193…/0193….1/poster.jpg",
-    "duration_ms": 121400, "kind": "video", "captions": [{"asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10", "language": "eng", "label": "English", "url": "/media/…/captions.vtt"}]}))]
+#[schema(example = json!({"hls_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/master.m3u8", "expires_in": 300,
+    "poster_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/poster.jpg", "storyboard_url": null, "duration_ms": 121400, "kind": "video",
+    "captions": [{"id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10", "asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10", "language": "en", "label": "English",
+        "hearing_impaired": false, "url": "/stream/1795172400.0193….kXo…/0193…/0193….1/captions/0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10/captions.vtt"}]}))]
 struct Playback {
     hls_url: String,
+    /// Seconds until the addresses end.
+    expires_in: i64,
     poster_url: Option<String>,
+    /// WebVTT whose cues are pieces of pictures, for the seek bar.
+    storyboard_url: Option<String>,
     duration_ms: i64,
     kind: Kind,
     captions: Vec<CaptionTrack>,
@@ -33,19 +44,17 @@ struct Playback {
 
 #[derive(Debug, Serialize, ToSchema)]
 struct CaptionTrack {
+    /// Among the captions of this asset.
+    id: String,
+    /// The captions' own asset; the asset itself for what was inside the film.
     asset_id: AssetId,
-    /// ISO 639-3, where it is known.
+    /// BCP 47, where it is known.
     language: Option<String>,
     label: String,
+    /// For those who cannot hear: what is not speech is told as well.
+    hearing_impaired: bool,
     /// WebVTT.
     url: String,
-}
-
-/// Captions that were inside the source, as the stream's manifest lists them.
-#[derive(serde::Deserialize)]
-struct EmbeddedCaptions {
-    file: String,
-    language: String,
 }
 
 /// What to give a player.
@@ -58,11 +67,12 @@ struct EmbeddedCaptions {
         (status = 409, description = "`asset_not_published`, or `asset_not_playable` for what cannot be played", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -> Result<Json<Playback>, ApiError> {
+async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>, headers: HeaderMap) -> Result<Response, ApiError> {
     let mut conn = env.db.acquire().await?;
     access::asset(&mut conn, &who, id).await?;
     let row = sqlx::query!(
-        r#"select a.state, a.kind as "kind: Kind", s.prefix as "prefix?", s.poster, s.manifest -> 'captions' as embedded, s.duration_ms as "duration_ms?"
+        r#"select a.state, a.kind as "kind: Kind", s.prefix as "prefix?", s.poster, s.manifest #>> '{storyboard,file}' as storyboard,
+                  s.duration_ms as "duration_ms?"
              from assets a left join streams s on s.asset_id = a.id where a.id = $1"#,
         id.0,
     )
@@ -77,38 +87,33 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -
         return Err(not_ready());
     };
     let now = env.clock.now();
-    let tracks = sqlx::query!(
-        r#"select a.id, a.title, coalesce(a.language, d.language) as language, d.prefix as "prefix!"
-             from assets a join documents d on d.asset_id = a.id
-            where a.parent_id = $1 and a.kind = 'captions' and a.state = 'published' and d.prefix is not null
-              and a.course_id = (select course_id from assets where id = $1)
-            order by a.created_at, a.id"#,
-        id.0,
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let uploaded = tracks
-        .into_iter()
-        .map(|track| {
-            let url = env.signer.in_prefix(&Prefix::parse(&track.prefix)?, "captions.vtt", now);
-            Ok(CaptionTrack { asset_id: track.id.into(), label: track.title, language: track.language, url })
-        })
-        .collect::<Result<Vec<_>, ApiError>>()?;
     let prefix = Prefix::parse(&prefix)?;
-    let embedded: Vec<EmbeddedCaptions> =
-        row.embedded.map(serde_json::from_value).transpose().map_err(anyhow::Error::from)?.unwrap_or_default();
-    let embedded = embedded.into_iter().map(|track| CaptionTrack {
-        asset_id: id,
-        label: track.language.clone(),
-        url: env.signer.in_prefix(&prefix, &track.file, now),
-        language: Some(track.language),
-    });
-    // What was uploaded was chosen; what came with the film is there as well.
-    let captions = uploaded.into_iter().chain(embedded).collect();
-    let poster_url = match row.poster {
-        Some(poster) => Some(env.signer.object(&Key::parse(&poster)?, &Served::default(), now)),
+    let folder = delivery::folder(&env, who.account_id, id, &prefix, now);
+    let captions = tracks::of(&mut conn, id, &prefix).await?;
+    let captions = captions
+        .into_iter()
+        .map(|tracks::Captions { track, asset, .. }| CaptionTrack {
+            url: format!("{folder}/captions/{}/captions.vtt", track.id),
+            // What somebody uploaded has the title that they gave it.
+            label: track.title.clone().filter(|_| asset != id).unwrap_or_else(|| playlist::label(&track)),
+            language: Some(track.language).filter(|tag| tag != language::UNKNOWN),
+            hearing_impaired: track.hearing_impaired,
+            id: track.id,
+            asset_id: asset,
+        })
+        .collect();
+    let answer = Playback {
+        hls_url: format!("{folder}/master.m3u8"),
+        expires_in: env.signer.stream_life().whole_seconds(),
+        poster_url: row.poster.map(|poster| delivery::picture(&env, who.account_id, id, &poster, now)).transpose()?,
+        storyboard_url: row.storyboard.map(|file| format!("{folder}/{file}")),
+        duration_ms,
+        kind,
+        captions,
+    };
+    let cookie = match delivery::access_token(&headers).filter(|_| env.config.delivery.encrypt) {
+        Some(token) => Some((header::SET_COOKIE, delivery::session_cookie(&env, token, env.tokens.life())?)),
         None => None,
     };
-    let hls_url = env.signer.in_prefix(&prefix, "master.m3u8", now);
-    Ok(Json(Playback { hls_url, poster_url, duration_ms, kind, captions }))
+    Ok((AppendHeaders(cookie), Json(answer)).into_response())
 }

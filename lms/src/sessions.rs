@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kernel::env::Env;
@@ -26,8 +26,8 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::accounts::Account;
-use crate::passwords;
 use crate::throttle::Throttle;
+use crate::{delivery, passwords};
 
 pub(crate) fn router() -> OpenApiRouter<Env> {
     let throttle = Arc::new(Throttle::default());
@@ -147,7 +147,8 @@ async fn logout(State(env): State<Env>, headers: HeaderMap) -> Result<Response, 
         .execute(&env.db)
         .await?;
     }
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, set_cookie(&env, "", Duration::ZERO)?)]).into_response())
+    let ended = [set_cookie(&env, "", Duration::ZERO)?, delivery::session_cookie(&env, "", Duration::ZERO)?];
+    Ok((StatusCode::NO_CONTENT, AppendHeaders(ended.map(|cookie| (header::SET_COOKIE, cookie)))).into_response())
 }
 
 /// Revokes the family of a token that was spent before, unless that was a moment ago.

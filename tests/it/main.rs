@@ -6,6 +6,7 @@ mod bad_input;
 
 mod certificate;
 mod crash_points;
+mod delivery;
 mod deploy;
 mod doctor;
 mod faults;

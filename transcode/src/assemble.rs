@@ -162,6 +162,7 @@ fn notices(probe: &Probe, plan: &Plan, tally: &Tally) -> Vec<Notice> {
         // A recording cut out of a broadcast begins and ends within a packet; that is no damage.
         (Notice::PartlyDamaged, tally.damaged > 2 && tally.damaged * 100 > packets),
         (Notice::EndsEarly, early),
+        (Notice::CaptionsArePictures, probe.picture_captions > 0),
     ]
     .into_iter()
     .filter_map(|(notice, holds)| holds.then_some(notice))

@@ -28,7 +28,8 @@ struct Reading {
     index: usize,
     base: Rational,
     decoder: decoder::Subtitle,
-    language: String,
+    /// As it will be listed, but for the file's name.
+    listed: CaptionFile,
     cues: Vec<Cue>,
     bytes: usize,
 }
@@ -48,15 +49,15 @@ impl Captions {
             let stream = input.stream(info.index)?;
             let mut decoder = codec::Context::from_parameters(stream.parameters()).ok()?.decoder();
             decoder.set_packet_time_base(stream.time_base());
-            let language = language::tag(info.language.as_deref());
-            Some(Reading {
-                index: info.index,
-                base: stream.time_base(),
-                decoder: decoder.subtitle().ok()?,
-                language,
-                cues: vec![],
-                bytes: 0,
-            })
+            let listed = CaptionFile {
+                file: String::new(),
+                language: language::tag(info.language.as_deref()),
+                title: info.title.clone(),
+                hearing_impaired: info.hearing_impaired,
+                forced: info.forced,
+                default: info.default,
+            };
+            Some(Reading { index: info.index, base: stream.time_base(), decoder: decoder.subtitle().ok()?, listed, cues: vec![], bytes: 0 })
         };
         Self { tracks: tracks.iter().filter_map(open).collect() }
     }
@@ -95,17 +96,29 @@ impl Captions {
         let mut files = vec![];
         for mut track in self.tracks.into_iter().filter(|track| !track.cues.is_empty()) {
             track.cues.sort_by_key(|cue| (cue.start, cue.end));
-            let mut file = format!("captions-{}.vtt", track.language.to_ascii_lowercase());
+            let stem = file_stem(&track.listed);
+            let mut file = format!("{stem}.vtt");
             let mut copy = 2;
             while !names.insert(file.clone()) {
-                file = format!("captions-{}-{copy}.vtt", track.language.to_ascii_lowercase());
+                file = format!("{stem}-{copy}.vtt");
                 copy += 1;
             }
             fs::write(out.join(&file), vtt(&track.cues)).doing("write captions")?;
-            files.push(CaptionFile { file, language: track.language });
+            files.push(CaptionFile { file, ..track.listed });
         }
         Ok(files)
     }
+}
+
+/// `captions-pt-br-sdh`: the name of the file, and of the track's folder in addresses.
+fn file_stem(track: &CaptionFile) -> String {
+    let mut stem = format!("captions-{}", track.language.to_ascii_lowercase());
+    for (holds, word) in [(track.hearing_impaired, "-sdh"), (track.forced, "-forced")] {
+        if holds {
+            stem.push_str(word);
+        }
+    }
+    stem
 }
 
 /// Frees what libav allocated for it.
@@ -178,6 +191,20 @@ mod tests {
         assert_eq!(plain(r"0,0,Default,,0,0,0,,{\i1}Hello{\i0}, world\Nsecond, line"), "Hello, world\nsecond, line");
         assert_eq!(plain("0,0,Default,,0,0,0,,open { brace"), "open { brace");
         assert_eq!(plain("no fields"), "no fields");
+    }
+
+    #[test]
+    fn a_file_is_called_by_language_and_purpose() {
+        let track = CaptionFile {
+            file: String::new(),
+            language: "pt-BR".into(),
+            title: None,
+            hearing_impaired: true,
+            forced: false,
+            default: false,
+        };
+        assert_eq!(file_stem(&track), "captions-pt-br-sdh");
+        assert_eq!(file_stem(&CaptionFile { hearing_impaired: false, forced: true, ..track }), "captions-pt-br-forced");
     }
 
     #[test]

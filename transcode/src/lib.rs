@@ -28,7 +28,7 @@ mod error;
 mod extent;
 mod index;
 pub mod ladder;
-mod language;
+pub(crate) use kernel::language;
 mod line;
 mod manifest;
 mod open;

@@ -92,6 +92,18 @@ pub struct CaptionFile {
     pub file: String,
     /// BCP 47.
     pub language: String,
+    /// What the source calls the track.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// For those who cannot hear: what is not speech is told as well.
+    #[serde(default)]
+    pub hearing_impaired: bool,
+    /// Shown even to those who want no captions.
+    #[serde(default)]
+    pub forced: bool,
+    /// Shown when nobody has chosen.
+    #[serde(default)]
+    pub default: bool,
 }
 
 /// Published, but the teacher should know.
@@ -104,6 +116,8 @@ pub enum Notice {
     PartlyDamaged,
     /// The file ends before the end that its header announces.
     EndsEarly,
+    /// There are captions, but as pictures of text (DVD, Blu-ray, television).
+    CaptionsArePictures,
 }
 
 impl Notice {
@@ -114,6 +128,9 @@ impl Notice {
                 "the sound of this video is coded in a way that cannot be played here, so it is silent; export it with AAC sound to have it heard"
             }
             Self::PartlyDamaged => "parts of this file are damaged; they were left out",
+            Self::CaptionsArePictures => {
+                "this file has captions that are pictures of text, which cannot be read here; upload them as WebVTT or SRT to have them shown"
+            }
             Self::EndsEarly => "this file ends earlier than it says; please check whether the end is missing",
         }
     }

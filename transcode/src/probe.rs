@@ -1,7 +1,7 @@
 //! What a file really holds: container, streams, and the first picture as decoded, since headers lie. Decides which
 //! streams are used. Does not decide what is made of them (ladder.rs) and decodes no more than one picture.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::path::Path;
 
 use ffmpeg::format::context::Input;
@@ -36,6 +36,9 @@ pub struct Probe {
     /// Named parts of the film, as the file has them.
     #[serde(default)]
     pub chapters: Vec<Chapter>,
+    /// How many tracks of captions are pictures of text, which stay out.
+    #[serde(default)]
+    pub picture_captions: usize,
     /// True when there is sound, but in a codec that cannot be decoded.
     pub audio_unsupported: bool,
 }
@@ -100,6 +103,15 @@ pub struct CaptionInfo {
     pub index: usize,
     pub codec: String,
     pub language: Option<String>,
+    /// What the source calls the track.
+    #[serde(default)]
+    pub title: Option<String>,
+    #[serde(default)]
+    pub hearing_impaired: bool,
+    #[serde(default)]
+    pub forced: bool,
+    #[serde(default)]
+    pub default: bool,
 }
 
 /// Opens a file and says what is in it.
@@ -121,11 +133,9 @@ pub fn probe(path: &Path) -> Result<Probe, TranscodeError> {
     if pictures.is_empty() && audio_unsupported {
         return Err(TranscodeError::CodecUnsupported { codec: decode::codec_name(&at(sounds[0])?) });
     }
-    let captions = input
-        .streams()
-        .filter(|stream| stream.parameters().medium() == media::Type::Subtitle && is_text(stream))
-        .map(|stream| CaptionInfo { index: stream.index(), codec: decode::codec_name(&stream), language: language(&stream) })
-        .collect();
+    let subtitles = || input.streams().filter(|stream| stream.parameters().medium() == media::Type::Subtitle);
+    let captions = subtitles().filter(is_text).map(|stream| caption_info(&stream)).collect();
+    let picture_captions = subtitles().filter(is_pictures).count();
     let container = input.format().name().to_owned();
     let claimed_ms = u64::try_from(input.duration()).ok().map(|micros| micros / 1000);
     let video = match pictures.first() {
@@ -139,7 +149,7 @@ pub fn probe(path: &Path) -> Result<Probe, TranscodeError> {
         },
     };
     let chapters = chapters(&input);
-    Ok(Probe { container, claimed_ms, video, audio, captions, chapters, audio_unsupported })
+    Ok(Probe { container, claimed_ms, video, audio, captions, picture_captions, chapters, audio_unsupported })
 }
 
 enum First {
@@ -266,14 +276,43 @@ fn is_cover(stream: &Stream) -> bool {
     stream.disposition().contains(Disposition::ATTACHED_PIC)
 }
 
-/// Captions that are text, not pictures, and can be decoded.
+/// Longest title of a track that is taken over, in characters.
+const TITLE: usize = 60;
+
+fn caption_info(stream: &Stream) -> CaptionInfo {
+    let disposition = stream.disposition();
+    let title = stream.metadata().get("title").map(|title| title.trim().chars().filter(|c| !c.is_control()).take(TITLE).collect());
+    let title = title.filter(|title: &String| !title.is_empty());
+    // Not every container has a mark for it; then the title says so.
+    let words = || title.iter().flat_map(|title| title.split(|c: char| !c.is_alphanumeric()));
+    let named = words().any(|word| matches!(word, "SDH" | "CC" | "HI"));
+    CaptionInfo {
+        index: stream.index(),
+        codec: decode::codec_name(stream),
+        language: language(stream),
+        hearing_impaired: disposition.contains(Disposition::HEARING_IMPAIRED) || named,
+        forced: disposition.contains(Disposition::FORCED),
+        default: disposition.contains(Disposition::DEFAULT),
+        title,
+    }
+}
+
+/// Captions that are text and can be decoded.
 fn is_text(stream: &Stream) -> bool {
+    has_property(stream, ffi::AV_CODEC_PROP_TEXT_SUB) && decode::decodable(stream)
+}
+
+/// Captions that are pictures of text.
+fn is_pictures(stream: &Stream) -> bool {
+    has_property(stream, ffi::AV_CODEC_PROP_BITMAP_SUB)
+}
+
+fn has_property(stream: &Stream, property: c_int) -> bool {
     // SAFETY: reads the stream's parameters; a missing descriptor is checked for.
-    let text = unsafe {
+    unsafe {
         let descriptor = ffi::avcodec_descriptor_get((*(*stream.as_ptr()).codecpar).codec_id);
-        !descriptor.is_null() && (*descriptor).props & ffi::AV_CODEC_PROP_TEXT_SUB != 0
-    };
-    text && decode::decodable(stream)
+        !descriptor.is_null() && (*descriptor).props & property != 0
+    }
 }
 
 /// Chapters with a title, in order; at most a hundred, as hostile files have millions.
@@ -299,7 +338,7 @@ fn listed(stream: &Stream) -> u64 {
 }
 
 fn language(stream: &Stream) -> Option<String> {
-    stream.metadata().get("language").filter(|tag| *tag != "und" && tag.len() <= 8).map(str::to_owned)
+    stream.metadata().get("language").filter(|tag| *tag != "und" && tag.len() <= 35).map(str::to_owned)
 }
 
 fn display_matrix(stream: &Stream) -> Option<[i32; 9]> {

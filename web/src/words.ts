@@ -192,6 +192,8 @@ export function noticeWords(code: string): string {
 
 const NOTICES: Record<string, string> = {
   sound_unsupported: 'The sound of this video is coded in a way that cannot be played here, so it is silent. Export it with AAC sound to have it heard.',
+  captions_are_pictures:
+    'This file has captions that are pictures of text, which cannot be read here. Upload them as WebVTT or SRT to have them shown.',
   partly_damaged: 'Parts of this file are damaged; they were left out.',
   ends_early: 'This file ends earlier than it says. Please check whether its end is missing.',
   no_text_layer: 'This document is made of pictures of pages. Learners can read it, but search sees no text in it.',

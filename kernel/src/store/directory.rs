@@ -1,8 +1,9 @@
 //! Objects as files of a directory: written beside, synced, then renamed into place.
 
-use std::io::SeekFrom;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Error, Result};
@@ -10,7 +11,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::{ByteStream, Key, Meta, ObjectStore, Presigned};
 use crate::dependency::{Dependency, Down, storage_full};
@@ -38,6 +38,18 @@ const TEMPORARY: &str = ".incoming";
 /// Written to find out whether there is space: as much as a segment of a lecture, so that a disk on which nothing
 /// useful fits does not pass for one with space.
 const PROBE: usize = 1 << 20;
+
+/// How much of a file is read at a time. It goes to the network from the buffer that it is read into.
+const PIECE: u64 = 256 << 10;
+
+/// What stands there, at most this much; nothing at the end of the file.
+fn read_piece(file: &std::fs::File, from: u64, most: u64) -> std::io::Result<Bytes> {
+    let left = file.metadata()?.len().saturating_sub(from);
+    let mut piece = vec![0; most.min(left) as usize];
+    let read = file.read_at(&mut piece, from)?;
+    piece.truncate(read);
+    Ok(piece.into())
+}
 
 /// Passes bytes on and hashes them on the way, if there is something to compare the hash with.
 struct Hashing<'a> {
@@ -117,15 +129,19 @@ impl ObjectStore for Directory {
     }
 
     async fn open(&self, key: &Key, range: Option<Range<u64>>) -> Result<ByteStream> {
-        let mut file = tokio::fs::File::open(self.path(key)).await.with_context(|| format!("open object {key}"))?;
-        Ok(match range {
-            None => tokio_util::io::ReaderStream::with_capacity(file, 64 << 10).boxed(),
-            Some(range) => {
-                file.seek(SeekFrom::Start(range.start)).await.with_context(|| format!("seek in object {key}"))?;
-                let part = file.take(range.end.saturating_sub(range.start));
-                tokio_util::io::ReaderStream::with_capacity(part, 64 << 10).boxed()
+        let file = tokio::fs::File::open(self.path(key)).await.with_context(|| format!("open object {key}"))?;
+        let range = range.unwrap_or(0..u64::MAX);
+        let pieces = futures::stream::try_unfold((Arc::new(file.into_std().await), range), |(file, left)| async move {
+            let most = PIECE.min(left.end.saturating_sub(left.start));
+            if most == 0 {
+                return Ok(None);
             }
-        })
+            let (reading, from) = (file.clone(), left.start);
+            let piece = tokio::task::spawn_blocking(move || read_piece(&reading, from, most)).await.map_err(std::io::Error::other)??;
+            let next = from + piece.len() as u64..left.end;
+            Ok((!piece.is_empty()).then_some((piece, (file, next))))
+        });
+        Ok(pieces.boxed())
     }
 
     async fn head(&self, key: &Key) -> Result<Option<Meta>> {

@@ -27,7 +27,7 @@ pub use incoming::{Incoming, Received};
 pub use key::{Key, Prefix};
 pub use metered::Metered;
 pub use s3::S3;
-pub use signer::{Served, UrlSigner};
+pub use signer::{Lives, Served, UrlSigner};
 
 /// The bytes of an object as they arrive.
 pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;

@@ -1,10 +1,12 @@
-//! Serves signed addresses: ranges, the right MIME type, and headers under which no upload can run as a page.
+//! Serves bytes over HTTP: single ranges, HEAD, revalidation, the right MIME type, and headers under which no upload can
+//! run as a page. Used for signed objects here, and for streams by `lms::delivery`.
 
 use std::ops::Range;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
+use axum::http::response::Builder;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -28,57 +30,107 @@ async fn object(
 ) -> Result<Response, ApiError> {
     let key = Key::parse(&key).map_err(|_| ApiError::not_found())?;
     if !env.signer.verify(&token, &key, &served, env.clock.now()) {
-        return Err(ApiError::forbidden().because("media_link_invalid", "this media link has expired or is not valid; reload the page"));
+        return Err(link_invalid());
     }
     let meta = env.store.head(&key).await?.ok_or_else(ApiError::not_found)?;
-    let etag = format!("\"{}\"", percent_encode(key.as_str()));
-    let mut response = Response::builder()
-        .header(header::CONTENT_TYPE, media_type(&key, &served))
-        .header(header::ACCEPT_RANGES, "bytes")
-        .header(header::ETAG, &etag)
+    let about = About {
+        media_type: known_media_type(key.file_name()).unwrap_or(&served.media_type),
+        bytes: meta.bytes,
+        etag: format!("\"{}\"", percent_encode(key.as_str())),
         // Objects never change under their key; the address itself expires.
-        .header(header::CACHE_CONTROL, "private, max-age=3600, immutable")
+        cache: "private, max-age=3600, immutable",
+    };
+    let mut response = match begin(&method, &headers, &about) {
+        Begun::Done(response) => response,
+        Begun::Wanted(response, range) => finish(response, Body::from_stream(env.store.open(&key, range).await?))?,
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy(&served)));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::try_from(disposition(&served)).map_err(anyhow::Error::from)?);
+    Ok(response)
+}
+
+/// What is refused to whoever comes with a link that has ended or never was one.
+pub fn link_invalid() -> ApiError {
+    ApiError::forbidden().because("media_link_invalid", "this media link has expired or is not valid; reload the page")
+}
+
+/// What is known of bytes before they are read.
+#[derive(Debug)]
+pub struct About<'a> {
+    pub media_type: &'a str,
+    pub bytes: u64,
+    /// In quotes, weak where it stands for several codings.
+    pub etag: String,
+    /// The `Cache-Control` header.
+    pub cache: &'a str,
+}
+
+/// How to answer.
+pub enum Begun {
+    /// Without any bytes: HEAD, what the client has already, what is not there.
+    Done(Response),
+    /// With all of the bytes, or this part of them.
+    Wanted(Builder, Option<Range<u64>>),
+}
+
+/// Decides what of the bytes is wanted (RFC 9110, sections 13 and 14).
+pub fn begin(method: &Method, asked: &HeaderMap, about: &About) -> Begun {
+    let media_type = HeaderValue::from_str(about.media_type).ok().filter(|value| !value.is_empty());
+    let mut response = Response::builder()
+        .header(header::CONTENT_TYPE, media_type.unwrap_or(HeaderValue::from_static("application/octet-stream")))
+        .header(header::ACCEPT_RANGES, "bytes")
+        .header(header::ETAG, &about.etag)
+        .header(header::CACHE_CONTROL, about.cache)
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-        .header(header::CONTENT_SECURITY_POLICY, policy(&served))
-        .header(header::CONTENT_DISPOSITION, disposition(&served));
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|seen| seen.as_bytes() == etag.as_bytes()) {
-        return Ok(response.status(StatusCode::NOT_MODIFIED).body(Body::empty()).map_err(anyhow::Error::from)?);
+        .header(header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox");
+    let text = |name| asked.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    if text(header::IF_NONE_MATCH).is_some_and(|seen| seen.split(',').any(|tag| opaque(tag) == opaque(&about.etag))) {
+        return Begun::Done(without_body(response.status(StatusCode::NOT_MODIFIED)));
     }
-    let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
-    let range = match range.map(|text| parse_range(text, meta.bytes)) {
+    // A part of another version is of no use: then all of it is sent. Only a strong tag says that it is the same.
+    let same = text(header::IF_RANGE).is_none_or(|seen| seen == about.etag && !seen.starts_with("W/"));
+    let range = match text(header::RANGE).filter(|_| same).map(|text| parse_range(text, about.bytes)) {
         None | Some(Asked::Ignored) => None,
         Some(Asked::Part(range)) => Some(range),
         Some(Asked::Unsatisfiable) => {
-            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, format!("bytes */{}", meta.bytes))]).into_response());
+            let headers = [(header::CONTENT_RANGE, format!("bytes */{}", about.bytes))];
+            return Begun::Done((StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response());
         }
     };
     let (status, length) = match &range {
         Some(part) => {
-            let value = format!("bytes {}-{}/{}", part.start, part.end - 1, meta.bytes);
-            response = response.header(header::CONTENT_RANGE, value);
+            response = response.header(header::CONTENT_RANGE, format!("bytes {}-{}/{}", part.start, part.end - 1, about.bytes));
             (StatusCode::PARTIAL_CONTENT, part.end - part.start)
         }
-        None => (StatusCode::OK, meta.bytes),
+        None => (StatusCode::OK, about.bytes),
     };
-    let body = if method == Method::HEAD { Body::empty() } else { Body::from_stream(env.store.open(&key, range).await?) };
-    Ok(response.status(status).header(header::CONTENT_LENGTH, length).body(body).map_err(anyhow::Error::from)?)
+    let response = response.status(status).header(header::CONTENT_LENGTH, length);
+    if method == Method::HEAD { Begun::Done(without_body(response)) } else { Begun::Wanted(response, range) }
 }
 
-/// The MIME type that goes with a derived object's name, or the one the address was signed with.
-fn media_type(key: &Key, served: &Served) -> HeaderValue {
-    let name = key.file_name();
-    let known = match name.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("m3u8") => "application/vnd.apple.mpegurl",
-        Some("m4s") => "video/iso.segment",
-        Some("mp4") => "video/mp4",
-        Some("vtt") => "text/vtt; charset=utf-8",
-        Some("jpg") => "image/jpeg",
-        Some("json") => "application/json",
-        Some("pdf") => "application/pdf",
-        _ if served.media_type.is_empty() => "application/octet-stream",
-        _ => &served.media_type,
-    };
-    HeaderValue::from_str(known).unwrap_or(HeaderValue::from_static("application/octet-stream"))
+/// The answer with its bytes.
+pub fn finish(response: Builder, body: Body) -> Result<Response, ApiError> {
+    Ok(response.body(body).map_err(anyhow::Error::from)?)
+}
+
+fn without_body(response: Builder) -> Response {
+    response.body(Body::empty()).unwrap_or_else(|error| ApiError::from(anyhow::Error::from(error)).into_response())
+}
+
+/// The MIME type that goes with the name of something derived.
+pub fn known_media_type(name: &str) -> Option<&'static str> {
+    Some(match name.rsplit_once('.')?.1 {
+        "m3u8" => "application/vnd.apple.mpegurl",
+        "m4s" => "video/iso.segment",
+        "mp4" => "video/mp4",
+        "vtt" => "text/vtt; charset=utf-8",
+        "jpg" => "image/jpeg",
+        "json" => "application/json",
+        "pdf" => "application/pdf",
+        _ => return None,
+    })
 }
 
 /// Nothing may run and nothing may be loaded. Browsers refuse to show a PDF in a sandbox; their viewers are one.
@@ -143,5 +195,34 @@ mod tests {
         let upload = Served { media_type: "text/html".into(), file_name: "a \"b\".html".into(), inline: false };
         assert_eq!(disposition(&upload), "attachment; filename*=UTF-8''a%20%22b%22.html");
         assert_eq!(disposition(&Served::default()), "inline");
+    }
+
+    fn asked(pairs: &[(header::HeaderName, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect()
+    }
+
+    /// Status, range and length of the answer.
+    fn outcome(method: Method, pairs: &[(header::HeaderName, &str)]) -> (u16, Option<Range<u64>>, Option<String>) {
+        let about = About { media_type: "video/mp4", bytes: 10, etag: "\"a\"".into(), cache: "no-store" };
+        let (response, range) = match begin(&method, &asked(pairs), &about) {
+            Begun::Done(response) => (response, None),
+            Begun::Wanted(response, range) => (finish(response, Body::empty()).unwrap(), range),
+        };
+        let length = response.headers().get(header::CONTENT_LENGTH).map(|value| value.to_str().unwrap().to_owned());
+        (response.status().as_u16(), range, length)
+    }
+
+    #[test]
+    fn an_answer_is_whole_a_part_or_nothing_new() {
+        let length = |n: u64| Some(n.to_string());
+        assert_eq!(outcome(Method::GET, &[]), (200, None, length(10)));
+        assert_eq!(outcome(Method::GET, &[(header::RANGE, "bytes=2-4")]), (206, Some(2..5), length(3)));
+        assert_eq!(outcome(Method::HEAD, &[(header::RANGE, "bytes=2-4")]), (206, None, length(3)));
+        assert_eq!(outcome(Method::HEAD, &[]), (200, None, length(10)));
+        assert_eq!(outcome(Method::GET, &[(header::RANGE, "bytes=10-")]).0, 416);
+        assert_eq!(outcome(Method::GET, &[(header::IF_NONE_MATCH, "\"b\", W/\"a\"")]).0, 304);
+        assert_eq!(outcome(Method::GET, &[(header::IF_NONE_MATCH, "\"b\"")]).0, 200);
+        assert_eq!(outcome(Method::GET, &[(header::RANGE, "bytes=2-4"), (header::IF_RANGE, "\"a\"")]).0, 206);
+        assert_eq!(outcome(Method::GET, &[(header::RANGE, "bytes=2-4"), (header::IF_RANGE, "\"b\"")]).0, 200);
     }
 }

@@ -1,15 +1,21 @@
-//! Addresses that open one object, or one attempt's folder, for a while: `/media/<expires>.<signature>/<key>`.
+//! Addresses that open something for a while. Two kinds, signed with one secret:
 //!
-//! The signature covers the scope (the attempt's folder, so that a playlist's relative addresses work; else the
-//! key) and how the object is to be served. Who may get such an address is decided where it is handed out.
+//! `/media/<expires>.<signature>/<key>` opens one object, whoever comes with it: an upload, a certificate.
+//! `/stream/<token>/<asset>/…` opens the streams of one asset for one account; playlists and keys are only given while
+//! that account may see the asset, segments for as long as the token lives (`lms::delivery`).
+//!
+//! Who may get such an address is decided where it is handed out.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
-use super::{Key, Prefix};
+use super::Key;
+use crate::id::{AccountId, AssetId};
 
 /// How an object is to be served when its key does not say: part of the signature.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -25,29 +31,31 @@ pub struct Served {
     pub inline: bool,
 }
 
+/// How long addresses are good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lives {
+    /// Of the address of one object.
+    pub media: Duration,
+    /// Of a token for an asset's streams.
+    pub stream: Duration,
+}
+
 /// Makes and checks signed addresses.
 pub struct UrlSigner {
     key: [u8; 32],
-    life: Duration,
+    lives: Lives,
 }
 
 impl UrlSigner {
     /// `key` is secret and shared by all processes that serve or hand out addresses.
-    pub fn new(key: [u8; 32], life: Duration) -> Self {
-        Self { key, life }
-    }
-
-    /// The address of an object in an attempt's folder; it opens the whole folder.
-    pub fn in_prefix(&self, prefix: &Prefix, name: &str, now: OffsetDateTime) -> String {
-        let expires = (now + self.life).unix_timestamp();
-        let signature = self.sign(prefix.as_str(), &Served::default(), expires);
-        format!("/media/{expires}.{signature}/{prefix}/{name}")
+    pub fn new(key: [u8; 32], lives: Lives) -> Self {
+        Self { key, lives }
     }
 
     /// The address of one object, served as given.
     pub fn object(&self, key: &Key, served: &Served, now: OffsetDateTime) -> String {
-        let expires = (now + self.life).unix_timestamp();
-        let signature = self.sign(key.scope(), served, expires);
+        let expires = (now + self.lives.media).unix_timestamp();
+        let signature = self.sign(&(key.as_str(), expires, served));
         let mut query = Vec::new();
         for (name, value) in [("media_type", &served.media_type), ("file_name", &served.file_name)] {
             if !value.is_empty() {
@@ -64,20 +72,52 @@ impl UrlSigner {
     /// Whether `token` (`<expires>.<signature>`) opens the object in this way now.
     pub fn verify(&self, token: &str, key: &Key, served: &Served, now: OffsetDateTime) -> bool {
         let Some((expires, signature)) = token.split_once('.') else { return false };
-        let (Ok(expires), Ok(signature)) = (expires.parse::<i64>(), URL_SAFE_NO_PAD.decode(signature)) else {
-            return false;
-        };
-        expires > now.unix_timestamp() && self.mac(key.scope(), served, expires).verify_slice(&signature).is_ok()
+        expires
+            .parse::<i64>()
+            .is_ok_and(|expires| expires > now.unix_timestamp() && self.signed(signature, &(key.as_str(), expires, served)))
     }
 
-    fn sign(&self, scope: &str, served: &Served, expires: i64) -> String {
-        URL_SAFE_NO_PAD.encode(self.mac(scope, served, expires).finalize().into_bytes())
+    /// Life of a token for an asset's streams.
+    pub fn stream_life(&self) -> Duration {
+        self.lives.stream
     }
 
-    fn mac(&self, scope: &str, served: &Served, expires: i64) -> Hmac<Sha256> {
+    /// A token for the streams of this asset, of whichever version, for this account:
+    /// `<expires>.<account>.<signature>`.
+    pub fn stream_token(&self, account: AccountId, asset: AssetId, now: OffsetDateTime) -> String {
+        let expires = (now + self.lives.stream).unix_timestamp();
+        format!("{expires}.{}.{}", account.0.simple(), self.sign(&("stream", account, asset, expires)))
+    }
+
+    /// Whose token this is, if it is good for the asset's streams now.
+    pub fn stream_account(&self, token: &str, asset: AssetId, now: OffsetDateTime) -> Option<AccountId> {
+        let mut parts = token.splitn(3, '.');
+        let expires = parts.next()?.parse::<i64>().ok().filter(|expires| *expires > now.unix_timestamp())?;
+        let account = AccountId(Uuid::try_parse(parts.next()?).ok()?);
+        self.signed(parts.next()?, &("stream", account, asset, expires)).then_some(account)
+    }
+
+    /// The AES-128 key with which the segments of one version of an asset's stream are encrypted. Derived and never
+    /// stored (HKDF, RFC 5869): whoever has the secret can make it again.
+    pub fn stream_key(&self, version: &str) -> [u8; 16] {
+        let mut key = [0; 16];
+        Hkdf::<Sha256>::new(None, &self.key)
+            .expand_multi_info(&[b"learnhub stream aes-128 ", version.as_bytes()], &mut key)
+            .expect("16 bytes are less than 255 hashes");
+        key
+    }
+
+    fn sign(&self, what: &impl serde::Serialize) -> String {
+        URL_SAFE_NO_PAD.encode(self.mac(what).finalize().into_bytes())
+    }
+
+    fn signed(&self, signature: &str, what: &impl serde::Serialize) -> bool {
+        URL_SAFE_NO_PAD.decode(signature).is_ok_and(|signature| self.mac(what).verify_slice(&signature).is_ok())
+    }
+
+    fn mac(&self, what: &impl serde::Serialize) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).expect("hmac takes keys of any length");
-        let text = serde_json::to_vec(&(scope, expires, served)).expect("strings and numbers become json");
-        mac.update(&text);
+        mac.update(&serde_json::to_vec(what).expect("strings and numbers become json"));
         mac
     }
 }
@@ -98,31 +138,70 @@ pub fn percent_encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::{AssetId, JobId};
+    use crate::id::JobId;
+    use crate::store::Prefix;
+
+    const LIVES: Lives = Lives { media: Duration::minutes(60), stream: Duration::minutes(5) };
+
+    fn signer() -> UrlSigner {
+        UrlSigner::new([1; 32], LIVES)
+    }
+
+    fn now() -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(1_000_000).unwrap()
+    }
 
     fn token(url: &str) -> &str {
         url.strip_prefix("/media/").unwrap().split('/').next().unwrap()
     }
 
     #[test]
-    fn an_address_opens_its_folder_until_it_expires_and_nothing_else() {
-        let signer = UrlSigner::new([1; 32], Duration::minutes(5));
-        let now = OffsetDateTime::from_unix_timestamp(1_000_000).unwrap();
+    fn an_address_opens_its_object_until_it_expires_and_nothing_else() {
         let prefix = Prefix::attempt(AssetId::new(), JobId::new(), 1);
-        let url = signer.in_prefix(&prefix, "hls/master.m3u8", now);
-        let segment = Key::in_prefix(&prefix, "hls/720p/seg-00001.m4s").unwrap();
+        let key = Key::in_prefix(&prefix, "poster.jpg").unwrap();
         let plain = Served::default();
-        assert!(signer.verify(token(&url), &segment, &plain, now));
-        assert!(!signer.verify(token(&url), &segment, &plain, now + Duration::minutes(5)), "expired");
-        let other = Key::in_prefix(&Prefix::attempt(AssetId::new(), JobId::new(), 1), "hls/master.m3u8").unwrap();
-        assert!(!signer.verify(token(&url), &other, &plain, now), "another asset");
+        let url = signer().object(&key, &plain, now());
+        assert!(signer().verify(token(&url), &key, &plain, now()));
+        assert!(!signer().verify(token(&url), &key, &plain, now() + LIVES.media), "expired");
+        let beside = Key::in_prefix(&prefix, "master.m3u8").unwrap();
+        assert!(!signer().verify(token(&url), &beside, &plain, now()), "another object of the same folder");
         let inline = Served { inline: true, ..Served::default() };
-        assert!(!signer.verify(token(&url), &segment, &inline, now), "served in another way");
-        let longer = token(&url).replacen("1000300", "9000300", 1);
-        assert!(!signer.verify(&longer, &segment, &plain, now), "a changed expiry");
-        assert!(!UrlSigner::new([2; 32], Duration::minutes(5)).verify(token(&url), &segment, &plain, now), "another key");
-        for nonsense in ["", ".", "x.y", "99999999999.", "1000300.AAAA"] {
-            assert!(!signer.verify(nonsense, &segment, &plain, now));
+        assert!(!signer().verify(token(&url), &key, &inline, now()), "served in another way");
+        let longer = token(&url).replacen("1003600", "9003600", 1);
+        assert!(!signer().verify(&longer, &key, &plain, now()), "a changed expiry");
+        assert!(!UrlSigner::new([2; 32], LIVES).verify(token(&url), &key, &plain, now()), "another key");
+        for nonsense in ["", ".", "x.y", "99999999999.", "1003600.AAAA"] {
+            assert!(!signer().verify(nonsense, &key, &plain, now()));
         }
+    }
+
+    #[test]
+    fn a_stream_token_is_bound_to_account_asset_and_expiry() {
+        let (account, asset) = (AccountId::new(), AssetId::new());
+        let token = signer().stream_token(account, asset, now());
+        assert_eq!(signer().stream_account(&token, asset, now()), Some(account));
+        assert_eq!(signer().stream_account(&token, asset, now() + LIVES.stream), None, "expired");
+        assert_eq!(signer().stream_account(&token, AssetId::new(), now()), None, "another asset");
+        let [expires, whose, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("{token}") };
+        let changed = [
+            format!("9{expires}.{whose}.{signature}"),
+            format!("{expires}.{}.{signature}", AccountId::new().0.simple()),
+            format!("{expires}.{whose}.{}", signer().stream_token(account, AssetId::new(), now()).rsplit('.').next().unwrap()),
+            format!("{expires}.{whose}."),
+            format!("{expires}.{whose}"),
+            String::new(),
+            "..".into(),
+        ];
+        for token in changed {
+            assert_eq!(signer().stream_account(&token, asset, now()), None, "{token}");
+        }
+        assert_eq!(UrlSigner::new([2; 32], LIVES).stream_account(&token, asset, now()), None, "another key");
+    }
+
+    #[test]
+    fn each_stream_has_a_key_of_its_own_that_can_be_made_again() {
+        assert_eq!(signer().stream_key("a.1"), signer().stream_key("a.1"));
+        assert_ne!(signer().stream_key("a.1"), signer().stream_key("a.2"));
+        assert_ne!(signer().stream_key("a.1"), UrlSigner::new([2; 32], LIVES).stream_key("a.1"));
     }
 }

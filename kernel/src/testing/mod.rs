@@ -22,7 +22,7 @@ use crate::jobs::ledger::{self, Ask, Claimed};
 use crate::jobs::{Lane, Pools, Stage};
 use crate::queue::rabbitmq::Pace;
 use crate::queue::{PostgresBell, Queue, RabbitBell};
-use crate::store::{Directory, ObjectStore, UrlSigner, sources};
+use crate::store::{Directory, Lives, ObjectStore, UrlSigner, sources};
 
 pub use rabbitmq::RabbitMq;
 
@@ -52,6 +52,9 @@ pub const PACE: Pace = Pace {
     election: Duration::from_millis(50),
     retry: Duration::from_millis(300),
 };
+
+/// How long signed addresses live in tests.
+pub const LIVES: Lives = Lives { media: time::Duration::minutes(10), stream: time::Duration::minutes(5) };
 
 /// An [`Env`] of a test's own. Dropping it removes its folder; the database goes with the server.
 pub struct TestEnv {
@@ -155,7 +158,7 @@ impl TestEnv {
             replica: Replica::none(pool.clone()),
             db: pool,
             store,
-            signer: Arc::new(UrlSigner::new([1; 32], time::Duration::minutes(10))),
+            signer: Arc::new(UrlSigner::new([1; 32], LIVES)),
             tokens: Arc::new(Tokens::new(&[2; 32], time::Duration::minutes(60))),
             bell: bell(&config),
             clock: Clock::real(),

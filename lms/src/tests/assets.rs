@@ -3,7 +3,8 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use futures::StreamExt;
-use kernel::store::{Key, Served};
+use kernel::id::{AssetId, JobId};
+use kernel::store::{Key, Prefix, Served};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -15,11 +16,34 @@ async fn a_video_comes_with_signed_addresses_and_captions() {
     let video = world.video(world.published).await;
     let playback = world.ask(&world.learner, "GET", &format!("/assets/{video}/playback"), Value::Null).await.body;
     assert_eq!((&playback["kind"], &playback["duration_ms"]), (&"video".into(), &1500.into()));
-    assert_eq!(playback["captions"][0]["language"], "eng");
+    assert_eq!(playback["captions"][0]["language"], "en", "as BCP 47 has it");
+    assert_eq!(playback["expires_in"], 300);
+    let env = &world.test.env;
     for url in [&playback["hls_url"], &playback["poster_url"], &playback["captions"][0]["url"]] {
-        let (token, key) = url.as_str().unwrap().strip_prefix("/media/").unwrap().split_once('/').unwrap();
-        assert!(world.test.env.signer.verify(token, &Key::parse(key).unwrap(), &Served::default(), world.test.env.clock.now()), "{url}");
+        let parts: Vec<&str> = url.as_str().unwrap().split('/').collect();
+        assert_eq!((parts[1], parts[3]), ("stream", video.to_string().as_str()), "{url}");
+        assert_eq!(env.signer.stream_account(parts[2], video, env.clock.now()), Some(world.learner.account_id), "{url}");
     }
+    let listed = world.ask(&world.learner, "GET", &format!("/assets/{video}"), Value::Null).await.body;
+    assert!(listed["poster_url"].as_str().unwrap().starts_with("/stream/"), "{listed}");
+}
+
+#[tokio::test]
+async fn a_picture_that_was_not_made_with_the_stream_has_an_address_of_its_own() {
+    let world = World::new().await;
+    let video = world.video(world.published).await;
+    let chosen = Key::in_prefix(&Prefix::attempt(AssetId::new(), JobId::new(), 1), "poster.jpg").unwrap();
+    sqlx::query("update streams set poster = $2 where asset_id = $1")
+        .bind(video.0)
+        .bind(chosen.as_str())
+        .execute(&world.test.env.db)
+        .await
+        .unwrap();
+    let playback = world.ask(&world.learner, "GET", &format!("/assets/{video}/playback"), Value::Null).await.body;
+    let (token, key) = playback["poster_url"].as_str().unwrap().strip_prefix("/media/").unwrap().split_once('/').unwrap();
+    let env = &world.test.env;
+    assert_eq!(key, chosen.as_str());
+    assert!(env.signer.verify(token, &chosen, &Served::default(), env.clock.now()));
 }
 
 #[tokio::test]

@@ -106,7 +106,7 @@ export const checks = [
     async run(visit, { accounts, video }) {
       await visit.signIn(accounts.learner);
       let broken = true;
-      await visit.page.route('**/media/**/*.m3u8*', (route) => (broken ? route.fulfill({ status: 404, body: 'gone' }) : route.continue()));
+      await visit.page.route('**/stream/**/*.m3u8*', (route) => (broken ? route.fulfill({ status: 404, body: 'gone' }) : route.continue()));
       await visit.open(`/watch/${video.asset.id}?t=4`);
       const alert = visit.page.locator('.player').getByRole('alert');
       await alert.waitFor();
@@ -124,7 +124,7 @@ export const checks = [
       await visit.until('it plays', () => document.querySelector('.player')?.dataset.state === 'playing');
       let ended = true;
       let refused = 0;
-      await page.route('**/media/**', (route) => (ended ? (refused++, route.fulfill({ status: 403, body: 'ended' })) : route.continue()));
+      await page.route('**/stream/**', (route) => (ended ? (refused++, route.fulfill({ status: 403, body: 'ended' })) : route.continue()));
       page.on('request', (request) => {
         if (request.url().endsWith('/playback')) ended = false;
       });

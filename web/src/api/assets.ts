@@ -1,5 +1,6 @@
 /** Assets: what was uploaded, and what learners watch and read of it. Uploading is in upload.ts. */
 import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import { renewAfter } from '../components/player/media-token';
 import { ask } from './client';
 import { listen } from './event-stream';
 import type { Asset, Chunk, Hit, Page, Playback, Source } from './types';
@@ -16,7 +17,7 @@ export const playbackQuery = (id: string) =>
     queryKey: ['asset', id, 'playback'],
     queryFn: ({ signal }) => ask<Playback>(`/assets/${id}/playback`, { signal }),
     ...SIGNED,
-    refetchInterval: (query) => (query.state.data ? renewIn(query.state.data.hls_url, Date.now()) : false),
+    refetchInterval: (query) => (query.state.data ? renewAfter(query.state.data.expires_in) : false),
     refetchIntervalInBackground: true, // sound plays on behind another tab
   });
 
@@ -55,14 +56,4 @@ export function watchAsset(id: string, onChange: (asset: Asset) => void, signal:
     },
     signal,
   );
-}
-
-/**
- * Milliseconds until a signed address `/media/<expires>.<signature>/…` should be renewed: at four fifths of what is
- * left, at least ten seconds away. False when the address does not end.
- */
-export function renewIn(mediaUrl: string, now: number): number | false {
-  const expires = Number(/^\/media\/(\d+)\./.exec(mediaUrl)?.[1] ?? NaN);
-  if (Number.isNaN(expires)) return false;
-  return Math.min(Math.max((expires * 1000 - now) * 0.8, 10_000), 2 ** 31 - 1);
 }

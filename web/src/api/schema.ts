@@ -204,9 +204,14 @@ export interface components {
             stage: components["schemas"]["Stage"];
         };
         CaptionTrack: {
+            /** @description The captions' own asset; the asset itself for what was inside the film. */
             asset_id: components["schemas"]["AssetId"];
+            /** @description For those who cannot hear: what is not speech is told as well. */
+            hearing_impaired: boolean;
+            /** @description Among the captions of this asset. */
+            id: string;
             label: string;
-            /** @description ISO 639-3, where it is known. */
+            /** @description BCP 47, where it is known. */
             language?: string | null;
             /** @description WebVTT. */
             url: string;
@@ -1028,29 +1033,41 @@ export interface components {
             reason?: string;
         };
         /**
-         * @description All addresses are relative to the origin, signed, and end after a while: ask again then.
+         * @description All addresses are relative to the origin, yours alone, and end after a while: ask again before that, and put the token
+         *     of the new addresses (the part after `/stream/`) into those you have.
          * @example {
          *       "captions": [
          *         {
          *           "asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
+         *           "hearing_impaired": false,
+         *           "id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
          *           "label": "English",
-         *           "language": "eng",
-         *           "url": "/media/…/captions.vtt"
+         *           "language": "en",
+         *           "url": "/stream/1795172400.0193….kXo…/0193…/0193….1/captions/0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10/captions.vtt"
          *         }
          *       ],
          *       "duration_ms": 121400,
-         *       "hls_url": "/media/1795172400.kXo…/assets/0193…/0193….1/master.m3u8",
+         *       "expires_in": 300,
+         *       "hls_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/master.m3u8",
          *       "kind": "video",
-         *       "poster_url": "/media/1795172400.kXo…/assets/0193…/0193….1/poster.jpg"
+         *       "poster_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/poster.jpg",
+         *       "storyboard_url": null
          *     }
          */
         Playback: {
             captions: components["schemas"]["CaptionTrack"][];
             /** Format: int64 */
             duration_ms: number;
+            /**
+             * Format: int64
+             * @description Seconds until the addresses end.
+             */
+            expires_in: number;
             hls_url: string;
             kind: components["schemas"]["Kind"];
             poster_url?: string | null;
+            /** @description WebVTT whose cues are pieces of pictures, for the seek bar. */
+            storyboard_url?: string | null;
         };
         /** @description One stage's pool in one process. */
         PoolReport: {

@@ -2,8 +2,8 @@
  * Brings an HLS stream onto a <video>: hls.js where the browser has Media Source Extensions, the browser's own HLS
  * elsewhere (iPhones). Owns the connection between the two and nothing that is seen.
  */
-import Hls from 'hls.js';
-import { withNewestToken } from './media-token';
+import Hls, { type HlsConfig, type LoadPolicy, type RetryConfig } from 'hls.js';
+import { sameVersion, withNewestToken } from './media-token';
 
 export interface Quality {
   /** Index for setQuality. */
@@ -18,6 +18,8 @@ export interface EngineEvents {
   onLevel(level: number): void;
   /** The stream has stopped for good. `expired`: its address has ended, and a newly signed one may bring it back. */
   onFatal(reason: string, expired: boolean): void;
+  /** The address has ended before it was renewed, as after a long sleep; what was asked for is asked for again soon. */
+  onExpired?(): void;
 }
 
 export interface Engine {
@@ -34,11 +36,49 @@ export function openStream(video: HTMLVideoElement, url: string, startAt: number
   return native(video, url, startAt, events);
 }
 
+/** How often a request that was refused is made again while a new address is on its way, and the pauses between (ms). */
+const REFUSED = { times: 5, first: 500, longest: 4000 };
+/** Several requests are refused at once; one of them asks for a new address (ms). */
+const ASK_AGAIN = 3000;
+
+/** As hls.js loads by itself, but a refused request waits for the next token instead of ending the film. */
+function patient(policy: LoadPolicy, onExpired: () => void): LoadPolicy {
+  const { errorRetry } = policy.default;
+  const retry: RetryConfig = {
+    ...(errorRetry ?? { maxNumRetry: 0, maxRetryDelayMs: REFUSED.longest }),
+    retryDelayMs: Math.min(errorRetry?.retryDelayMs || REFUSED.first, REFUSED.first),
+    shouldRetry: (_config, count, _timeout, response, usual) => {
+      if (response?.code !== 403) return usual;
+      onExpired();
+      return count < REFUSED.times;
+    },
+  };
+  return { default: { ...policy.default, errorRetry: retry } };
+}
+
+/** The page shows captions itself, from one file: hls.js is not to load and show them a second time. */
+const OWN_CAPTIONS = {
+  subtitleTrackController: undefined,
+  subtitleStreamController: undefined,
+  timelineController: undefined,
+} as unknown as Partial<HlsConfig>;
+
 function withHlsJs(video: HTMLVideoElement, url: string, startAt: number, events: EngineEvents): Engine {
   let newest = url;
   let healed = false;
+  let askedAt = -Infinity;
+  const expired = () => {
+    if (performance.now() - askedAt < ASK_AGAIN) return;
+    askedAt = performance.now();
+    events.onExpired?.();
+  };
+  const usual = Hls.DefaultConfig;
   const hls = new Hls({
+    ...OWN_CAPTIONS,
     startPosition: startAt,
+    fragLoadPolicy: patient(usual.fragLoadPolicy, expired),
+    playlistLoadPolicy: patient(usual.playlistLoadPolicy, expired),
+    keyLoadPolicy: patient(usual.keyLoadPolicy, expired),
     xhrSetup: (request, asked) => {
       const fresh = withNewestToken(asked, newest);
       if (fresh !== asked) request.open('GET', fresh, true);
@@ -59,7 +99,9 @@ function withHlsJs(video: HTMLVideoElement, url: string, startAt: number, events
       hls.recoverMediaError();
       return;
     }
-    events.onFatal(error.details, error.response?.code === 403);
+    // What was made anew meanwhile is kept for a while only; then it goes on with the new version.
+    const replaced = error.response?.code === 404 && !sameVersion(url, newest);
+    events.onFatal(error.details, error.response?.code === 403 || replaced);
   });
   hls.loadSource(url);
   hls.attachMedia(video);

@@ -1,24 +1,29 @@
 import { expect, test } from 'vitest';
-import { renewIn } from '../../api/assets';
-import { withNewestToken } from './media-token';
+import { renewAfter, sameVersion, withNewestToken } from './media-token';
 
-const NEWEST = '/media/2000.new/assets/a/j.1/hls/master.m3u8';
+const NEWEST = '/stream/2000.me.new/film/j.2/master.m3u8';
 
-test('a segment is asked for with the newest token', () => {
-  expect(withNewestToken('http://127.0.0.1:8080/media/1000.old/assets/a/j.1/hls/720p/seg-1.m4s', NEWEST)).toBe(
-    'http://127.0.0.1:8080/media/2000.new/assets/a/j.1/hls/720p/seg-1.m4s',
+test('a segment is asked for with the newest token, also of a version that was replaced', () => {
+  expect(withNewestToken('http://127.0.0.1:8080/stream/1000.me.old/film/j.2/1280x720/seg-00001.m4s', NEWEST)).toBe(
+    'http://127.0.0.1:8080/stream/2000.me.new/film/j.2/1280x720/seg-00001.m4s',
   );
-  expect(withNewestToken('/media/1000.old/assets/a/j.1/x?y=1', NEWEST)).toBe('/media/2000.new/assets/a/j.1/x?y=1');
+  expect(withNewestToken('/stream/1000.me.old/film/j.1/audio/init.mp4?y=1', NEWEST)).toBe('/stream/2000.me.new/film/j.1/audio/init.mp4?y=1');
+  expect(withNewestToken('/stream/1000.me.old/film/j.1/key', NEWEST)).toBe('/stream/2000.me.new/film/j.1/key');
 });
 
-test('a token opens no other folder, so other addresses stay as they are', () => {
-  for (const url of ['/media/1000.old/assets/a/j.2/x', '/media/1000.old/sources/ff', 'https://elsewhere.example/a.m3u8', 'blob:x']) {
+test('a token opens no other film, so other addresses stay as they are', () => {
+  for (const url of ['/stream/1000.me.old/other/j.1/x', '/media/1000.old/sources/ff', 'https://elsewhere.example/a.m3u8', 'blob:x', '/stream/x']) {
     expect(withNewestToken(url, NEWEST)).toBe(url);
   }
 });
 
-test('an address is renewed well before it ends, and not all the time', () => {
-  expect(renewIn('/media/1300.x/assets/a', 1_000_000)).toBe(240_000);
-  expect(renewIn('/media/1001.x/assets/a', 1_000_000)).toBe(10_000);
-  expect(renewIn('/somewhere/else.m3u8', 1_000_000)).toBe(false);
+test('a film that was made anew is told from a new token', () => {
+  expect(sameVersion('/stream/1000.me.old/film/j.2/master.m3u8', NEWEST)).toBe(true);
+  expect(sameVersion('/stream/1000.me.old/film/j.1/master.m3u8', NEWEST)).toBe(false);
+  expect(sameVersion('blob:x', NEWEST)).toBe(false);
+});
+
+test('addresses are renewed well before they end, and not all the time', () => {
+  expect(renewAfter(300)).toBe(240_000);
+  expect(renewAfter(1)).toBe(1000);
 });

@@ -67,6 +67,7 @@ export function Player({ ref, title, playback, captions, startAt, onTime, renew 
         if (expired && !revived) void reopen();
         else setFatal(reason);
       },
+      onExpired: () => void renew().catch(() => undefined),
     });
     engine.current = opened;
     setEngineName(opened.name);
