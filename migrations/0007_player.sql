@@ -7,7 +7,7 @@ alter table assets
   add column auto             boolean not null default false,  -- captions: made by a machine, and no person has saved them since
   add column sdh              boolean not null default false,  -- captions: they also tell what is heard besides speech
   add column poster_file      text;                            -- which of the package's posters was chosen; null: its own choice
--- `language` is what somebody said or, as long as nobody has, what was found in the text first.
+-- From now on `language` is what a person said; what was found in the text is in documents alone.
 
 -- The chapters of a recording as they were edited; see assets.chapters_version.
 create table chapters (

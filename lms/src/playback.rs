@@ -14,6 +14,7 @@ use utoipa_axum::routes;
 
 use crate::assets::not_ready;
 use crate::extract::Id;
+use crate::viewing::{self, Viewing};
 
 pub(crate) fn router() -> OpenApiRouter<Env> {
     OpenApiRouter::new().routes(routes!(playback))
@@ -22,13 +23,16 @@ pub(crate) fn router() -> OpenApiRouter<Env> {
 /// All addresses are relative to the origin, signed, and end after a while: ask again then.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"hls_url": "/media/1795172400.kXo…/assets/0193…/0193….1/master.m3u8", "poster_url": "/media/1795172400.kXo…/assets/0193…/0193….1/poster.jpg",
-    "duration_ms": 121400, "kind": "video", "captions": [{"asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10", "language": "eng", "label": "English", "url": "/media/…/captions.vtt"}]}))]
+    "duration_ms": 121400, "kind": "video", "captions": [{"asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10", "language": "eng", "label": "English", "url": "/media/…/captions.vtt", "sdh": false, "auto": false}],
+    "chapters": [{"start_s": 0.0, "title": "Welcome"}], "resume_s": 734.2}))]
 struct Playback {
     hls_url: String,
     poster_url: Option<String>,
     duration_ms: i64,
     kind: Kind,
     captions: Vec<CaptionTrack>,
+    #[serde(flatten)]
+    viewing: Viewing,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,6 +43,10 @@ struct CaptionTrack {
     label: String,
     /// WebVTT.
     url: String,
+    /// They also tell what is heard besides speech.
+    sdh: bool,
+    /// Made by a machine, and seen through by nobody yet.
+    auto: bool,
 }
 
 /// Captions that were inside the source, as the stream's manifest lists them.
@@ -62,7 +70,8 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -
     let mut conn = env.db.acquire().await?;
     access::asset(&mut conn, &who, id).await?;
     let row = sqlx::query!(
-        r#"select a.state, a.kind as "kind: Kind", s.prefix as "prefix?", s.poster, s.manifest -> 'captions' as embedded, s.duration_ms as "duration_ms?"
+        r#"select a.state, a.kind as "kind: Kind", s.prefix as "prefix?", s.manifest -> 'captions' as embedded,
+                  case when s.manifest -> 'posters' ? a.poster_file then s.prefix || '/' || a.poster_file else s.poster end as poster, s.duration_ms as "duration_ms?"
              from assets a left join streams s on s.asset_id = a.id where a.id = $1"#,
         id.0,
     )
@@ -78,7 +87,7 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -
     };
     let now = env.clock.now();
     let tracks = sqlx::query!(
-        r#"select a.id, a.title, coalesce(a.language, d.language) as language, d.prefix as "prefix!"
+        r#"select a.id, a.title, coalesce(a.language, d.language) as language, a.sdh, a.auto, d.prefix as "prefix!"
              from assets a join documents d on d.asset_id = a.id
             where a.parent_id = $1 and a.kind = 'captions' and a.state = 'published' and d.prefix is not null
               and a.course_id = (select course_id from assets where id = $1)
@@ -91,7 +100,7 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -
         .into_iter()
         .map(|track| {
             let url = env.signer.in_prefix(&Prefix::parse(&track.prefix)?, "captions.vtt", now);
-            Ok(CaptionTrack { asset_id: track.id.into(), label: track.title, language: track.language, url })
+            Ok(CaptionTrack { asset_id: track.id.into(), label: track.title, language: track.language, url, sdh: track.sdh, auto: track.auto })
         })
         .collect::<Result<Vec<_>, ApiError>>()?;
     let prefix = Prefix::parse(&prefix)?;
@@ -102,6 +111,8 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -
         label: track.language.clone(),
         url: env.signer.in_prefix(&prefix, &track.file, now),
         language: Some(track.language),
+        sdh: false,
+        auto: false,
     });
     // What was uploaded was chosen; what came with the film is there as well.
     let captions = uploaded.into_iter().chain(embedded).collect();
@@ -110,5 +121,6 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -
         None => None,
     };
     let hls_url = env.signer.in_prefix(&prefix, "master.m3u8", now);
-    Ok(Json(Playback { hls_url, poster_url, duration_ms, kind, captions }))
+    let viewing = viewing::of(&mut conn, &who, id).await?;
+    Ok(Json(Playback { hls_url, poster_url, duration_ms, kind, captions, viewing }))
 }

@@ -8,6 +8,7 @@ mod certificate;
 mod crash_points;
 mod deploy;
 mod doctor;
+mod editing;
 mod faults;
 mod metrics;
 mod openapi;

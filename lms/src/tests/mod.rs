@@ -5,6 +5,7 @@ mod learning;
 mod matrix;
 mod operate;
 mod sessions;
+mod viewing;
 
 use axum::Router;
 use axum::body::Body;
