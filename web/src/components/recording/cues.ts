@@ -147,7 +147,7 @@ export interface History {
   typing: string | null;
 }
 
-export type Step = Edit | { do: 'undo' | 'redo' } | { do: 'open'; cues: EditCue[] };
+export type Step = Edit | { do: 'undo' } | { do: 'redo' } | { do: 'open'; cues: EditCue[] };
 
 /** Steps that are remembered. */
 const STEPS = 200;
