@@ -266,8 +266,10 @@ async fn facts(conn: &mut PgConnection, id: AssetId) -> Result<Facts, ApiError> 
     )
     .fetch_one(conn)
     .await?;
-    if row.kind != Some(Kind::Captions) {
-        return Err(ApiError::conflict("asset_not_captions", "this asset is not captions"));
+    match row.kind {
+        Some(Kind::Captions) => {}
+        None => return Err(not_read()),
+        Some(_) => return Err(ApiError::conflict("asset_not_captions", "this asset is not captions")),
     }
     let clean = row.prefix.map(|prefix| Key::in_prefix(&Prefix::parse(&prefix)?, CAPTIONS)).transpose()?;
     Ok(Facts {
@@ -301,7 +303,11 @@ async fn cues(env: &Env, facts: &Facts) -> Result<Vec<Cue>, ApiError> {
         Some(clean) => own(env, clean).await?,
         None => None,
     };
-    read.ok_or_else(|| ApiError::conflict("captions_not_read", "these captions have not been read yet; try again in a moment"))
+    read.ok_or_else(not_read)
+}
+
+fn not_read() -> ApiError {
+    ApiError::conflict("captions_not_read", "these captions have not been read yet; try again in a moment")
 }
 
 async fn own(env: &Env, key: &Key) -> anyhow::Result<Option<Vec<Cue>>> {

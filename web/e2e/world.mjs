@@ -77,6 +77,13 @@ export async function settled(api, id, wanted) {
   throw new Error(`asset ${id} was never ${wanted}`);
 }
 
+/** Waits until something holds on the server. */
+export async function eventually(what, holds) {
+  for (const started = Date.now(); !(await holds()); await new Promise((wake) => setTimeout(wake, 200))) {
+    if (Date.now() - started > 60_000) throw new Error(`it never came about that ${what}`);
+  }
+}
+
 /** A course of this instructor's own, with one upload that no program can read: its job is dead, with a reason. */
 export async function brokenUpload(api) {
   const course = await api('/courses', { method: 'POST', body: { title: `Broken things ${Date.now()}`, summary: '' } });

@@ -185,6 +185,7 @@ async fn only_editors_read_and_write_them_and_only_of_captions() {
     let refused = save(&world, notes, &body, "*").await;
     assert_eq!((refused.status, &refused.body["code"]), (StatusCode::CONFLICT, &"asset_not_captions".into()));
     let unread = world.asset("later.vtt", &fixture("captions.vtt")).await;
+    assert_eq!(show(&world, unread).await.body["code"], "captions_not_read", "nobody has looked what it is");
     sqlx::query("update assets set kind = 'captions' where id = $1").bind(unread.0).execute(&world.env.db).await.unwrap();
     assert_eq!(show(&world, unread).await.body["code"], "captions_not_read");
 }

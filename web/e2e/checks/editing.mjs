@@ -1,7 +1,7 @@
 /** An instructor corrects captions, names chapters and looks at the picture, beside the film. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { ownRecording, settled, signedIn } from '../world.mjs';
+import { eventually, ownRecording, settled, signedIn } from '../world.mjs';
 
 export const checks = [
   {
@@ -169,10 +169,4 @@ async function loneVideo(api, course) {
   const { id } = await api(`/courses/${course}/assets?file_name=lone.mp4&title=Lone`, { method: 'POST', body: bytes });
   await settled(api, id, 'published');
   return id;
-}
-
-async function eventually(what, holds) {
-  for (const started = Date.now(); !(await holds()); await new Promise((wake) => setTimeout(wake, 200))) {
-    if (Date.now() - started > 60_000) throw new Error(`never happened: ${what}`);
-  }
 }

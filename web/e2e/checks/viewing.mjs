@@ -1,7 +1,7 @@
 /** Around the picture: chapters, the storyboard, captions to one's liking, where one stopped, and the wait before. */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { newAccount, ownRecording, settled, signedIn } from '../world.mjs';
+import { eventually, newAccount, ownRecording, settled, signedIn } from '../world.mjs';
 
 const film = (visit, read) => visit.page.locator('.player video').evaluate(read);
 const FIXTURES = new URL('../../../tests/fixtures/', import.meta.url);
@@ -83,8 +83,7 @@ export const checks = [
       await bar.focus();
       await page.keyboard.press('End');
       await page.keyboard.press('Home');
-      await picture.waitFor();
-      assert.equal(await picture.getAttribute('data-at'), 'storyboard-1.jpg 0,0');
+      await page.locator('.seek-picture[data-at="storyboard-1.jpg 0,0"]').waitFor();
       assert.ok(asked > 0, 'the picture is fetched');
     },
   },
@@ -202,6 +201,11 @@ export const checks = [
       const course = await teacher('/courses', { method: 'POST', body: { title: `Patience ${Date.now()}`, summary: '' } });
       await admin('/stages/transcode/pause', { method: 'PUT', body: { reason: 'a check of the waiting page' } });
       try {
+        // a worker hears of the pause at its next sweep
+        await eventually('transcoding is paused', async () => {
+          const { hosts } = (await admin('/stages')).find((stage) => stage.stage === 'transcode');
+          return hosts.every((host) => host.closed === 'paused');
+        });
         const bytes = new Uint8Array(await readFile(new URL('silent.mp4', FIXTURES)));
         const video = await teacher(`/courses/${course.id}/assets?file_name=wait.mp4&title=Wait`, { method: 'POST', body: bytes });
         await visit.signIn(accounts.instructor);

@@ -1,7 +1,6 @@
 /** The operator's page with a backlog, a paused stage and a dead letter. */
 import { readFile } from 'node:fs/promises';
-import { brokenUpload } from '../world.mjs';
-import { until } from './until.mjs';
+import { brokenUpload, eventually } from '../world.mjs';
 
 export async function operatePictures({ world, admin, teacher, picture }) {
   const stages = async () => Object.fromEntries((await admin('/stages')).map((view) => [view.stage, view]));
@@ -9,13 +8,13 @@ export async function operatePictures({ world, admin, teacher, picture }) {
   await admin('/stages/extract/pause', { method: 'PUT', body: { reason: 'a new PDF library is being rolled out' } });
   try {
     // a worker hears of the pause at its next sweep
-    await until('extracting is paused', async () => (await stages()).extract.hosts.every((host) => host.closed === 'paused'));
+    await eventually('extracting is paused', async () => (await stages()).extract.hosts.every((host) => host.closed === 'paused'));
     const course = await teacher('/courses', { method: 'POST', body: { title: 'Distributed systems, autumn', summary: '' } });
     const put = (name, bytes) => teacher(`/courses/${course.id}/assets?file_name=${name}&title=${name}`, { method: 'POST', body: bytes });
     for (let week = 1; week <= 12; week++) await put(`week-${week}.md`, new TextEncoder().encode(`# Week ${week}\n\nNotes.\n`));
     const lecture = await readFile(new URL('../../../samples/lecture.mp4', import.meta.url));
     for (let part = 1; part <= 4; part++) await put(`lecture-${part}.mp4`, lecture);
-    await until('a backlog builds up', async () => {
+    await eventually('a backlog builds up', async () => {
       const { extract, transcode } = await stages();
       return extract.queued >= 12 && transcode.running > 0 && transcode.queued > 0;
     });

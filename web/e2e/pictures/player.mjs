@@ -1,6 +1,6 @@
 /** The player, the wait before it, and the caption editor. */
 import { readFile } from 'node:fs/promises';
-import { until } from './until.mjs';
+import { eventually } from '../world.mjs';
 
 const CHAPTERS = [
   [0, 'Who is pulling?'],
@@ -58,7 +58,7 @@ async function waiting({ world, teacher, picture }) {
   const course = await teacher('/courses', { method: 'POST', body: { title: 'The sea, a course of twelve weeks', summary: '' } });
   const bytes = await readFile(new URL('../../../samples/lecture.mp4', import.meta.url));
   const video = await teacher(`/courses/${course.id}/assets?file_name=week-1.mp4&title=Week%201:%20Waves%20and%20what%20drives%20them`, { method: 'POST', body: bytes });
-  await until('it is being made', async () => {
+  await eventually('it is being made', async () => {
     const { stages } = await teacher(`/assets/${video.id}`);
     return stages.some((stage) => stage.stage === 'transcode' && stage.state === 'running' && stage.total > 0 && stage.done / stage.total > 0.1);
   });

@@ -42,7 +42,8 @@ function Edit({ asset }: { asset: Asset }) {
   const part: Part = (params.get('part') as Part | null) ?? 'captions';
   const { data: playback, error, refetch } = useQuery(playbackQuery(asset.id));
   const { course, lesson } = useLesson(asset);
-  const files = (course ? allAssets(course) : []).filter((a) => a.parent_id === asset.id && a.kind === 'captions');
+  // what belongs to a recording is captions, also before anybody has looked
+  const files = (course ? allAssets(course) : []).filter((a) => a.parent_id === asset.id && a.state !== 'failed');
   const chosen = files.find((file) => file.id === params.get('captions')) ?? files[0];
   const player = useRef<PlayerHandle>(null);
   const [now, setNow] = useState(0);
