@@ -43,9 +43,8 @@ pub async fn extract_document(ctx: Ctx, job: ExtractDocument) -> Result<Done, Fa
     }
     let mut done = ctx.finish().await?;
     // What was read may have been replaced meanwhile: the job that was enqueued with the newer source writes.
-    let source = sqlx::query_scalar!("select source_sha256 from assets where id = $1 for update", asset_id.0)
-        .fetch_optional(done.conn())
-        .await?;
+    let source =
+        sqlx::query_scalar!("select source_sha256 from assets where id = $1 for update", asset_id.0).fetch_optional(done.conn()).await?;
     if source != Some(asset.source_sha256) {
         return done.commit_silent().await;
     }

@@ -212,7 +212,8 @@ fn checked(chapters: &[Chapter], duration_ms: Option<i64>) -> Result<Vec<(i64, S
     let mut faults = Vec::new();
     let mut checked: Vec<(i64, String)> = Vec::with_capacity(chapters.len());
     for (at, chapter) in chapters.iter().enumerate() {
-        let mut fault = |field: &str, detail: &str| faults.push(FieldError { pointer: format!("/chapters/{at}/{field}"), detail: detail.into() });
+        let mut fault =
+            |field: &str, detail: &str| faults.push(FieldError { pointer: format!("/chapters/{at}/{field}"), detail: detail.into() });
         let title = tidy(&chapter.title);
         if !(1..=LONGEST).contains(&title.chars().count()) {
             fault("title", "must have 1 to 200 characters");
@@ -284,7 +285,8 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_said_at_once() {
-        let wrong = [chapter(f64::NAN, "a"), chapter(-1.0, "b"), chapter(2.0, " "), chapter(2.0004, "c"), chapter(99.0, "d"), chapter(1.0, "fine")];
+        let wrong =
+            [chapter(f64::NAN, "a"), chapter(-1.0, "b"), chapter(2.0, " "), chapter(2.0004, "c"), chapter(99.0, "d"), chapter(1.0, "fine")];
         let error = checked(&wrong, Some(99_000)).unwrap_err();
         assert_eq!(error.code(), "validation_failed");
         let said = format!("{error:?}");

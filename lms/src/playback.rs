@@ -100,7 +100,14 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -
         .into_iter()
         .map(|track| {
             let url = env.signer.in_prefix(&Prefix::parse(&track.prefix)?, "captions.vtt", now);
-            Ok(CaptionTrack { asset_id: track.id.into(), label: track.title, language: track.language, url, sdh: track.sdh, auto: track.auto })
+            Ok(CaptionTrack {
+                asset_id: track.id.into(),
+                label: track.title,
+                language: track.language,
+                url,
+                sdh: track.sdh,
+                auto: track.auto,
+            })
         })
         .collect::<Result<Vec<_>, ApiError>>()?;
     let prefix = Prefix::parse(&prefix)?;

@@ -98,10 +98,7 @@ async fn posters(conn: &mut PgConnection, env: &Env, id: AssetId) -> Result<Vec<
     let files = files(own, row.candidates);
     let chosen = row.poster_file.filter(|file| files.contains(file)).unwrap_or_else(|| own.to_owned());
     let (prefix, now) = (Prefix::parse(&prefix)?, env.clock.now());
-    Ok(files
-        .into_iter()
-        .map(|file| Poster { url: env.signer.in_prefix(&prefix, &file, now), chosen: file == chosen, file })
-        .collect())
+    Ok(files.into_iter().map(|file| Poster { url: env.signer.in_prefix(&prefix, &file, now), chosen: file == chosen, file }).collect())
 }
 
 /// The candidates, and the program's own choice where it is none of them.

@@ -46,7 +46,9 @@ impl World {
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(120), waiting).await.unwrap_or_else(|_| panic!("it never came about that {what}"));
+        tokio::time::timeout(std::time::Duration::from_secs(120), waiting)
+            .await
+            .unwrap_or_else(|_| panic!("it never came about that {what}"));
     }
 }
 

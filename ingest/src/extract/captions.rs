@@ -251,7 +251,12 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_back_and_nothing_else_is() {
-        let cue = |start: f64, text: &str, speaker: Option<&str>| Cue { start, end: start + 1.5, text: text.into(), speaker: speaker.map(Into::into) };
+        let cue = |start: f64, text: &str, speaker: Option<&str>| Cue {
+            start,
+            end: start + 1.5,
+            text: text.into(),
+            speaker: speaker.map(Into::into),
+        };
         let cues = [cue(0.0, "if a < b & c > d: &lt; --> {x}", None), cue(3725.25, "Yes.", Some("Ann & <Bo>")), cue(3727.0, "Yes.", None)];
         for file in [to_webvtt(&cues), to_verbatim_webvtt(&cues)] {
             assert_eq!(from_own_webvtt(&file).unwrap(), cues);

@@ -50,7 +50,11 @@ async fn captions(world: &World, file_name: &str, bytes: &[u8]) -> AssetId {
     let asset_id = world.asset(file_name, bytes).await;
     announce(world, Event::Uploaded { asset_id }).await;
     world.drain().await;
-    sqlx::query("update assets set state = 'published', published_at = now() where id = $1").bind(asset_id.0).execute(&world.env.db).await.unwrap();
+    sqlx::query("update assets set state = 'published', published_at = now() where id = $1")
+        .bind(asset_id.0)
+        .execute(&world.env.db)
+        .await
+        .unwrap();
     asset_id
 }
 
@@ -67,8 +71,11 @@ async fn clean(world: &World, asset: AssetId) -> String {
 }
 
 async fn text(world: &World, asset: AssetId) -> String {
-    let chunks: Vec<String> =
-        sqlx::query_scalar("select text from chunks where asset_id = $1 order by ordinal").bind(asset.0).fetch_all(&world.env.db).await.unwrap();
+    let chunks: Vec<String> = sqlx::query_scalar("select text from chunks where asset_id = $1 order by ordinal")
+        .bind(asset.0)
+        .fetch_all(&world.env.db)
+        .await
+        .unwrap();
     chunks.join(" ")
 }
 

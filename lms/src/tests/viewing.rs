@@ -27,13 +27,19 @@ async fn chapters_come_from_the_file_until_somebody_edits_them() {
     let id = video(&world, json!({"chapters": [{"start_ms": 0, "end_ms": 9000, "title": "Opening"}, {"start_ms": 9000, "end_ms": 600000, "title": "The rest"}]})).await;
     let path = format!("/assets/{id}/chapters");
     let first = world.ask(&world.learner, "GET", &path, Value::Null).await;
-    assert_eq!(first.body, json!({"chapters": [{"start_s": 0.0, "title": "Opening"}, {"start_s": 9.0, "title": "The rest"}], "edited": false}));
+    assert_eq!(
+        first.body,
+        json!({"chapters": [{"start_s": 0.0, "title": "Opening"}, {"start_s": 9.0, "title": "The rest"}], "edited": false})
+    );
     assert_eq!(playback(&world, id).await["chapters"], first.body["chapters"]);
 
     let etag = first.headers[header::ETAG].to_str().unwrap().to_owned();
     let edit = json!({"chapters": [{"start_s": 120.25, "title": "Later"}, {"start_s": 0, "title": " Hello "}]});
     let edited = world.ask_with(&world.owner, "PUT", &path, edit.clone(), &[("if-match", &etag)]).await;
-    assert_eq!(edited.body, json!({"chapters": [{"start_s": 0.0, "title": "Hello"}, {"start_s": 120.25, "title": "Later"}], "edited": true}));
+    assert_eq!(
+        edited.body,
+        json!({"chapters": [{"start_s": 0.0, "title": "Hello"}, {"start_s": 120.25, "title": "Later"}], "edited": true})
+    );
     assert_eq!(playback(&world, id).await["chapters"], edited.body["chapters"]);
     let late = world.ask_with(&world.owner, "PUT", &path, edit.clone(), &[("if-match", &etag)]).await;
     assert_eq!((late.status, &late.body["code"]), (StatusCode::PRECONDITION_FAILED, &"version_conflict".into()));
@@ -55,7 +61,8 @@ async fn of_chapter_edits_from_one_version_one_wins() {
     let world = World::new().await;
     let id = video(&world, json!({})).await;
     let path = format!("/assets/{id}/chapters");
-    let edits = (0..8).map(|n| world.ask_with(&world.owner, "PUT", &path, json!({"chapters": [{"start_s": n, "title": "C"}]}), &[("if-match", "\"0\"")]));
+    let edits = (0..8)
+        .map(|n| world.ask_with(&world.owner, "PUT", &path, json!({"chapters": [{"start_s": n, "title": "C"}]}), &[("if-match", "\"0\"")]));
     let answers = futures::future::join_all(edits).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == StatusCode::OK).count(), 1);
     assert_eq!(world.count("select count(*) from chapters").await, 1);
@@ -67,7 +74,9 @@ async fn each_person_goes_on_where_they_stopped() {
     let id = video(&world, json!({})).await;
     let path = format!("/assets/{id}/position");
     assert_eq!(playback(&world, id).await["resume_s"], Value::Null);
-    for (at, resumed) in [(json!(2.0), Value::Null), (json!(123.4567), json!(123.457)), (json!(599.0), Value::Null), (json!(300), json!(300.0))] {
+    for (at, resumed) in
+        [(json!(2.0), Value::Null), (json!(123.4567), json!(123.457)), (json!(599.0), Value::Null), (json!(300), json!(300.0))]
+    {
         let kept = world.ask(&world.learner, "PUT", &path, json!({"at_s": at})).await;
         assert_eq!(kept.status, StatusCode::NO_CONTENT);
         assert_eq!(playback(&world, id).await["resume_s"], resumed);
@@ -75,7 +84,9 @@ async fn each_person_goes_on_where_they_stopped() {
     assert_eq!(world.ask(&world.learner, "GET", &path, Value::Null).await.body["at_s"], 300.0);
     let other = world.ask(&world.owner, "GET", &path, Value::Null).await;
     assert_eq!(other.body, json!({"at_s": 0.0, "updated_at": null}), "it is nobody else's");
-    for wrong in [json!({"at_s": -1}), json!({"at_s": 1e300}), json!({"at_s": "x"}), json!({"at_s": 1, "account_id": world.owner.account_id})] {
+    for wrong in
+        [json!({"at_s": -1}), json!({"at_s": 1e300}), json!({"at_s": "x"}), json!({"at_s": 1, "account_id": world.owner.account_id})]
+    {
         assert_eq!(world.ask(&world.learner, "PUT", &path, wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY);
     }
     assert_eq!(world.count("select count(*) from positions").await, 1);
