@@ -34,7 +34,9 @@ export function CaptionLines({ lines, style }: { lines: string[]; style: Caption
   return (
     <div className="caption" data-size={style.size} data-look={style.look}>
       {lines.map((line, i) => (
-        <p key={i}>{line}</p>
+        <p key={i}>
+          <span>{line}</span>
+        </p>
       ))}
     </div>
   );
