@@ -33,7 +33,7 @@ pub struct Extracted {
     pub format: Format,
     /// As the document names itself; none when it does not, or only repeats a program's name.
     pub title: Option<String>,
-    /// ISO 639-3, only when the text is long and clear enough to tell.
+    /// BCP 47, only when the text is long and clear enough to tell.
     pub language: Option<String>,
     pub notice: Option<Notice>,
     #[serde(flatten)]

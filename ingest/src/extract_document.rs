@@ -42,6 +42,12 @@ pub async fn extract_document(ctx: Ctx, job: ExtractDocument) -> Result<Done, Fa
         prefix = Some(folder);
     }
     let mut done = ctx.finish().await?;
+    // What was read may have been replaced meanwhile: the job that was enqueued with the newer source writes.
+    let source =
+        sqlx::query_scalar!("select source_sha256 from assets where id = $1 for update", asset_id.0).fetch_optional(done.conn()).await?;
+    if source != Some(asset.source_sha256) {
+        return done.commit_silent().await;
+    }
     write(done.conn(), asset_id, prefix.as_ref(), &reading).await?;
     done.commit(Event::Extracted { asset_id }).await
 }
@@ -64,10 +70,6 @@ async fn write(conn: &mut PgConnection, asset_id: AssetId, prefix: Option<&Prefi
     .execute(&mut *conn)
     .await
     .context("write the document's row")?;
-    sqlx::query!("update assets set language = coalesce($2, language) where id = $1", asset_id.0, extracted.language)
-        .execute(&mut *conn)
-        .await
-        .context("write the asset's language")?;
     replace_chunks(conn, asset_id, &reading.chunks).await?;
     index_marks::mark(conn, asset_id).await
 }

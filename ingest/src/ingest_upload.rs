@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use futures::TryStreamExt;
+use kernel::captions_name::CaptionsName;
 use kernel::env::Env;
 use kernel::id::AssetId;
 use kernel::index_marks;
@@ -40,6 +41,19 @@ pub async fn ingest_upload(ctx: Ctx, job: IngestUpload) -> Result<Done, Failure>
     )
     .execute(done.conn())
     .await?;
+    if kind == Kind::Captions {
+        let name = CaptionsName::parse(&asset.file_name);
+        // What somebody said in the editor stays.
+        sqlx::query!(
+            "update assets set language = $2, sdh = $3, forced = $4 where id = $1 and captions_version = 1",
+            asset_id.0,
+            name.language,
+            name.sdh,
+            name.forced,
+        )
+        .execute(done.conn())
+        .await?;
+    }
     for paired in pair(done.conn(), asset_id, asset.course_id, kind).await? {
         index_marks::mark(done.conn(), paired).await?;
     }
@@ -103,25 +117,9 @@ async fn pair(conn: &mut PgConnection, asset_id: AssetId, course_id: uuid::Uuid,
 }
 
 fn belongs(captions: &str, recording: &str) -> bool {
-    let stem = |name: &str| name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase();
-    let (captions, recording) = (stem(captions), stem(recording));
-    let mut called = vec![captions.as_str()];
-    let mut name = captions.as_str();
-    while let Some((stem, _)) = name.rsplit_once('.').filter(|(_, word)| matches!(*word, "sdh" | "cc" | "forced")) {
-        name = stem;
-        called.push(name);
-    }
-    called.extend(name.rsplit_once('.').filter(|(_, tag)| is_language_tag(tag)).map(|(stem, _)| stem));
-    !recording.is_empty() && called.contains(&recording.as_str())
-}
-
-/// `en`, `deu`, `pt-br`, `zh-hans`.
-fn is_language_tag(tag: &str) -> bool {
-    let mut parts = tag.split(['-', '_']);
-    let is_letters = |part: &str, lengths: std::ops::RangeInclusive<usize>| {
-        lengths.contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
-    };
-    parts.next().is_some_and(|part| is_letters(part, 2..=3)) && parts.all(|part| is_letters(part, 2..=4))
+    let recording = recording.rsplit_once('.').map_or(recording, |(stem, _)| stem).to_lowercase();
+    let whole = captions.rsplit_once('.').map_or(captions, |(stem, _)| stem).to_lowercase();
+    !recording.is_empty() && (recording == whole || recording == CaptionsName::parse(captions).stem)
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@
 //! [`chunk`] (the pieces that are embedded and indexed). The core's readers run only inside a disposable child
 //! process, whose entry is [`child`]. It does not look into recordings, which is `transcode`'s business, and makes
 //! neither vectors nor an index.
-
 //!
-//! Shell: [`upload`] and [`http`] take files in, [`register`] adds the jobs that read them and that publish assets.
+//! Shell: [`upload`] and [`http`] take files in, `edit_captions` lets captions be corrected, [`register`] adds the jobs
+//! that read them and that publish assets.
 
 pub mod child;
 pub mod chunk;
 pub mod cli;
+mod edit_captions;
 pub mod extract;
 mod extract_document;
 pub mod http;
@@ -23,10 +24,16 @@ pub mod sniff;
 mod tests;
 pub mod upload;
 
+use kernel::env::Env;
 use kernel::jobs::Runner;
+use utoipa_axum::router::OpenApiRouter;
 
 pub use extract_document::CAPTIONS;
-pub use http::router;
+
+/// Every route of this room, relative to `/api/v1`.
+pub fn router() -> OpenApiRouter<Env> {
+    http::router().merge(edit_captions::router())
+}
 
 /// Adds the handlers of `IngestUpload`, `ExtractDocument` and `PublishAsset`.
 pub fn register(runner: &mut Runner) {

@@ -2,6 +2,7 @@
 //!
 //! The child is the room's own example program: `cargo test` builds it beside the tests.
 
+mod captions;
 mod documents;
 mod jobs;
 mod uploads;

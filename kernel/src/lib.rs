@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod breaker;
+pub mod captions_name;
 pub mod chaos;
 pub mod child;
 pub mod config;

@@ -21,6 +21,8 @@ pub enum Event {
     Transcoded { asset_id: AssetId },
     /// The chunks of a document or captions asset are stored.
     Extracted { asset_id: AssetId },
+    /// Somebody has saved other words or times for captions that are there already.
+    CaptionsEdited { asset_id: AssetId },
     /// Every chunk of the asset has its vector.
     Embedded { asset_id: AssetId },
     /// The full-text index holds the asset as it is in the database.
@@ -45,6 +47,7 @@ pub fn next(event: &Event) -> Vec<AnyJob> {
         Event::Ingested { asset_id, media: Kind::Document | Kind::Captions } => {
             vec![ExtractDocument { asset_id }.into()]
         }
+        Event::CaptionsEdited { asset_id } => vec![ExtractDocument { asset_id }.into()],
         Event::Extracted { asset_id } => vec![EmbedChunks { asset_id }.into(), UpdateIndex {}.into()],
         Event::Transcoded { asset_id } | Event::Embedded { asset_id } | Event::Indexed { asset_id } => {
             vec![PublishAsset { asset_id }.into()]
@@ -78,6 +81,7 @@ impl Event {
             Self::Ingested { .. } => "Ingested",
             Self::Transcoded { .. } => "Transcoded",
             Self::Extracted { .. } => "Extracted",
+            Self::CaptionsEdited { .. } => "CaptionsEdited",
             Self::Embedded { .. } => "Embedded",
             Self::Indexed { .. } => "Indexed",
             Self::Published { .. } => "Published",
@@ -94,6 +98,7 @@ impl Event {
             | Self::Ingested { asset_id, .. }
             | Self::Transcoded { asset_id }
             | Self::Extracted { asset_id }
+            | Self::CaptionsEdited { asset_id }
             | Self::Embedded { asset_id }
             | Self::Indexed { asset_id }
             | Self::Published { asset_id }
@@ -162,6 +167,7 @@ mod tests {
         assert_eq!(names(Event::Ingested { asset_id, media: Kind::Video }), ["TranscodeMedia", "UpdateIndex"]);
         assert_eq!(names(Event::Ingested { asset_id, media: Kind::Captions }), ["ExtractDocument"]);
         assert_eq!(names(Event::Extracted { asset_id }), ["EmbedChunks", "UpdateIndex"]);
+        assert_eq!(names(Event::CaptionsEdited { asset_id }), ["ExtractDocument"]);
     }
 
     #[test]

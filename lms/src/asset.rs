@@ -23,7 +23,7 @@ use crate::delivery;
 #[schema(example = json!({
     "id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10", "course_id": "0193a5f0-1111-7c10-9d7e-2f1f0c3d9a10", "parent_id": null,
     "file_name": "queues.mp4", "title": "Queues and leases", "kind": "video", "media_type": "video/mp4", "state": "processing",
-    "failure": null, "notice": null, "duration_ms": 121400, "pages": null, "created_at": "2026-11-20T09:30:00Z", "published_at": null,
+    "failure": null, "notice": null, "duration_ms": 121400, "pages": null, "language": null, "sdh": false, "auto": false, "created_at": "2026-11-20T09:30:00Z", "published_at": null,
     "poster_url": null,
     "stages": [{"stage": "transcode", "kind": "TranscodeMedia", "state": "running", "done": 812, "total": 3035, "attempt": 1, "failure_code": null}]}))]
 pub struct Asset {
@@ -44,6 +44,12 @@ pub struct Asset {
     pub notice: Option<String>,
     pub duration_ms: Option<i64>,
     pub pages: Option<i32>,
+    /// BCP 47, as somebody or a file name said or as it was found in the text.
+    pub language: Option<String>,
+    /// Captions: they also tell what is heard besides speech.
+    pub sdh: bool,
+    /// Captions: made by a machine, and seen through by nobody yet.
+    pub auto: bool,
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     #[serde(with = "time::serde::rfc3339::option")]
@@ -104,7 +110,9 @@ pub async fn load(
     let rows = sqlx::query!(
         r#"select a.id, a.course_id, a.parent_id, a.file_name, a.title, a.kind as "kind: Kind", a.media_type, a.state as "state: AssetState",
                   a.failure_code, a.failure_reason, a.failure_stage, a.failure_attempt, a.created_at, a.published_at,
-                  s.duration_ms as "duration_ms?", s.poster, d.pages, coalesce(d.notice, s.manifest -> 'notices' ->> 0) as notice
+                  a.sdh, a.auto, s.duration_ms as "duration_ms?", d.pages, coalesce(a.language, d.language) as language,
+                  case when s.manifest -> 'posters' ? a.poster_file then s.prefix || '/' || a.poster_file else s.poster end as poster,
+                  coalesce(d.notice, s.manifest -> 'notices' ->> 0) as notice
              from unnest($1::uuid[]) with ordinality as wanted(id, nth)
              join assets a on a.id = wanted.id
              left join streams s on s.asset_id = a.id
@@ -141,6 +149,9 @@ pub async fn load(
                 notice: row.notice,
                 duration_ms: row.duration_ms,
                 pages: row.pages,
+                language: row.language,
+                sdh: row.sdh,
+                auto: row.auto,
                 created_at: row.created_at,
                 published_at: row.published_at,
                 poster_url: row.poster.map(|poster| delivery::picture(env, viewer, row.id.into(), &poster, now)).transpose()?,

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use kernel::access::{self, CourseAccess};
 use kernel::env::Env;
-use kernel::http::{ApiError, Json, Page, PageQuery, Principal, Problem, Role, check};
+use kernel::http::{ApiError, Json, Page, PageQuery, Principal, Problem, Role, check, etag, if_match, overtaken};
 use kernel::id::CourseId;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -174,7 +174,7 @@ async fn edit(
 ) -> Result<Response, ApiError> {
     let mut conn = env.db.acquire().await?;
     editable(&mut conn, &who, id).await?;
-    let version = if_match(&headers)?;
+    let version = if_match(&headers, "course")?;
     let title = body.title.as_deref().map(str::trim);
     check_text(title.unwrap_or("unchanged"), body.summary.as_deref().unwrap_or_default())?;
     let edited = sqlx::query!(
@@ -189,8 +189,7 @@ async fn edit(
     .execute(&mut *conn)
     .await?;
     if edited.rows_affected() == 0 {
-        let detail = "somebody else has changed this course meanwhile; reload it and make your change again";
-        return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "version_conflict", detail));
+        return Err(overtaken("this course"));
     }
     let (course, version) = one(&mut conn, &who, id).await?;
     Ok(([(header::ETAG, etag(version))], Json(course)).into_response())
@@ -291,34 +290,4 @@ fn check_text(title: &str, summary: &str) -> Result<(), ApiError> {
         ("/summary", summary.chars().count() <= 10_000, "must have at most 10000 characters"),
         ("/summary", !summary.contains('\0'), "must not have null characters"),
     ])
-}
-
-fn etag(version: i32) -> HeaderValue {
-    HeaderValue::try_from(format!("\"{version}\"")).expect("a number in quotes is a header value")
-}
-
-/// The version that an edit was made from; None for `*`, which is any.
-fn if_match(headers: &HeaderMap) -> Result<Option<i32>, ApiError> {
-    let required = || {
-        let detail = "send If-Match with the ETag of the course you have changed, so that nobody's work is overwritten";
-        ApiError::new(StatusCode::PRECONDITION_REQUIRED, "if_match_required", detail)
-    };
-    let text = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok()).ok_or_else(required)?.trim();
-    // What is no version of ours matches none: -1 never is one. A proxy that compresses may have made the tag weak.
-    Ok((text != "*").then(|| text.trim_start_matches("W/").trim_matches('"').parse().unwrap_or(-1)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_edit_names_its_version() {
-        let with = |text: &'static str| if_match(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(text))])).unwrap();
-        assert_eq!(with("\"7\""), Some(7));
-        assert_eq!(with("W/\"7\""), Some(7));
-        assert_eq!(with("*"), None);
-        assert_eq!(with("\"abc\""), Some(-1));
-        assert_eq!(if_match(&HeaderMap::new()).unwrap_err().status(), StatusCode::PRECONDITION_REQUIRED);
-    }
 }

@@ -7,6 +7,7 @@ mod accounts;
 mod asset;
 mod assets;
 mod backlogs;
+mod chapters;
 mod completions;
 mod courses;
 mod delivery;
@@ -20,12 +21,14 @@ mod modules;
 mod outline;
 mod passwords;
 mod playback;
+mod posters;
 mod progress;
 mod sessions;
 mod stages;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod viewing;
 
 use kernel::env::Env;
 use utoipa_axum::router::OpenApiRouter;
@@ -46,6 +49,9 @@ pub fn router() -> OpenApiRouter<Env> {
         enrollments::router(),
         assets::router(),
         playback::router(),
+        viewing::router(),
+        chapters::router(),
+        posters::router(),
         progress::router(),
         jobs::router(),
         backlogs::router(),

@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 use crate::assets::not_ready;
 use crate::delivery::{self, playlist, tracks};
 use crate::extract::Id;
+use crate::viewing::{self, Viewing};
 
 pub(crate) fn router() -> OpenApiRouter<Env> {
     OpenApiRouter::new().routes(routes!(playback))
@@ -29,7 +30,8 @@ pub(crate) fn router() -> OpenApiRouter<Env> {
 #[schema(example = json!({"hls_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/master.m3u8", "expires_in": 300,
     "poster_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/poster.jpg", "storyboard_url": null, "duration_ms": 121400, "kind": "video",
     "captions": [{"id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10", "asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10", "language": "en", "label": "English",
-        "hearing_impaired": false, "url": "/stream/1795172400.0193….kXo…/0193…/0193….1/captions/0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10/captions.vtt"}]}))]
+        "sdh": false, "auto": false, "url": "/stream/1795172400.0193….kXo…/0193…/0193….1/captions/0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10/captions.vtt"}],
+    "chapters": [{"start_s": 0.0, "title": "Welcome"}], "resume_s": 734.2}))]
 struct Playback {
     hls_url: String,
     /// Seconds until the addresses end.
@@ -40,6 +42,8 @@ struct Playback {
     duration_ms: i64,
     kind: Kind,
     captions: Vec<CaptionTrack>,
+    #[serde(flatten)]
+    viewing: Viewing,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,8 +55,10 @@ struct CaptionTrack {
     /// BCP 47, where it is known.
     language: Option<String>,
     label: String,
-    /// For those who cannot hear: what is not speech is told as well.
-    hearing_impaired: bool,
+    /// For those who cannot hear: they also tell what is heard besides speech.
+    sdh: bool,
+    /// Made by a machine, and seen through by nobody yet.
+    auto: bool,
     /// WebVTT.
     url: String,
 }
@@ -71,7 +77,8 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>, h
     let mut conn = env.db.acquire().await?;
     access::asset(&mut conn, &who, id).await?;
     let row = sqlx::query!(
-        r#"select a.state, a.kind as "kind: Kind", s.prefix as "prefix?", s.poster, s.manifest #>> '{storyboard,file}' as storyboard,
+        r#"select a.state, a.kind as "kind: Kind", s.prefix as "prefix?", s.manifest #>> '{storyboard,file}' as storyboard,
+                  case when s.manifest -> 'posters' ? a.poster_file then s.prefix || '/' || a.poster_file else s.poster end as poster,
                   s.duration_ms as "duration_ms?"
              from assets a left join streams s on s.asset_id = a.id where a.id = $1"#,
         id.0,
@@ -92,12 +99,13 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>, h
     let captions = tracks::of(&mut conn, id, &prefix).await?;
     let captions = captions
         .into_iter()
-        .map(|tracks::Captions { track, asset, .. }| CaptionTrack {
+        .map(|tracks::Captions { track, asset, auto, .. }| CaptionTrack {
             url: format!("{folder}/captions/{}/captions.vtt", track.id),
             // What somebody uploaded has the title that they gave it.
             label: track.title.clone().filter(|_| asset != id).unwrap_or_else(|| playlist::label(&track)),
             language: Some(track.language).filter(|tag| tag != language::UNKNOWN),
-            hearing_impaired: track.hearing_impaired,
+            sdh: track.sdh,
+            auto,
             id: track.id,
             asset_id: asset,
         })
@@ -110,6 +118,7 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>, h
         duration_ms,
         kind,
         captions,
+        viewing: viewing::of(&mut conn, &who, id).await?,
     };
     let cookie = match delivery::access_token(&headers).filter(|_| env.config.delivery.encrypt) {
         Some(token) => Some((header::SET_COOKIE, delivery::session_cookie(&env, token, env.tokens.life())?)),

@@ -311,7 +311,7 @@ async fn captions_are_renditions_cut_like_the_film() {
     let up = &world.up;
     let playback = world.playback(&world.teacher).await;
     let tracks: Vec<_> = playback["captions"].as_array().expect("captions").iter().collect();
-    let languages: Vec<_> = tracks.iter().map(|track| (track["language"].as_str(), track["hearing_impaired"].as_bool())).collect();
+    let languages: Vec<_> = tracks.iter().map(|track| (track["language"].as_str(), track["sdh"].as_bool())).collect();
     assert_eq!(languages, [(Some("pt-BR"), Some(true)), (Some("en"), Some(false)), (Some("de"), Some(true))], "{playback:#}");
     let master_url = playback["hls_url"].as_str().expect("an address");
     let master = text(up, master_url);

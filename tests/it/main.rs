@@ -9,6 +9,7 @@ mod crash_points;
 mod delivery;
 mod deploy;
 mod doctor;
+mod editing;
 mod faults;
 mod metrics;
 mod openapi;

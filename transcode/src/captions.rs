@@ -53,7 +53,7 @@ impl Captions {
                 file: String::new(),
                 language: language::tag(info.language.as_deref()),
                 title: info.title.clone(),
-                hearing_impaired: info.hearing_impaired,
+                sdh: info.sdh,
                 forced: info.forced,
                 default: info.default,
             };
@@ -113,7 +113,7 @@ impl Captions {
 /// `captions-pt-br-sdh`: the name of the file, and of the track's folder in addresses.
 fn file_stem(track: &CaptionFile) -> String {
     let mut stem = format!("captions-{}", track.language.to_ascii_lowercase());
-    for (holds, word) in [(track.hearing_impaired, "-sdh"), (track.forced, "-forced")] {
+    for (holds, word) in [(track.sdh, "-sdh"), (track.forced, "-forced")] {
         if holds {
             stem.push_str(word);
         }
@@ -199,12 +199,12 @@ mod tests {
             file: String::new(),
             language: "pt-BR".into(),
             title: None,
-            hearing_impaired: true,
+            sdh: true,
             forced: false,
             default: false,
         };
         assert_eq!(file_stem(&track), "captions-pt-br-sdh");
-        assert_eq!(file_stem(&CaptionFile { hearing_impaired: false, forced: true, ..track }), "captions-pt-br-forced");
+        assert_eq!(file_stem(&CaptionFile { sdh: false, forced: true, ..track }), "captions-pt-br-forced");
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub struct CaptionFile {
     pub title: Option<String>,
     /// For those who cannot hear: what is not speech is told as well.
     #[serde(default)]
-    pub hearing_impaired: bool,
+    pub sdh: bool,
     /// Shown even to those who want no captions.
     #[serde(default)]
     pub forced: bool,

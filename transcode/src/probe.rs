@@ -107,7 +107,7 @@ pub struct CaptionInfo {
     #[serde(default)]
     pub title: Option<String>,
     #[serde(default)]
-    pub hearing_impaired: bool,
+    pub sdh: bool,
     #[serde(default)]
     pub forced: bool,
     #[serde(default)]
@@ -290,7 +290,7 @@ fn caption_info(stream: &Stream) -> CaptionInfo {
         index: stream.index(),
         codec: decode::codec_name(stream),
         language: language(stream),
-        hearing_impaired: disposition.contains(Disposition::HEARING_IMPAIRED) || named,
+        sdh: disposition.contains(Disposition::HEARING_IMPAIRED) || named,
         forced: disposition.contains(Disposition::FORCED),
         default: disposition.contains(Disposition::DEFAULT),
         title,

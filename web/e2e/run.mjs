@@ -16,12 +16,14 @@ import { openBrowser } from './browser.mjs';
 import * as accessibility from './checks/accessibility.mjs';
 import * as certificate from './checks/certificate.mjs';
 import * as delivery from './checks/delivery.mjs';
+import * as editing from './checks/editing.mjs';
 import * as keyboard from './checks/keyboard.mjs';
 import * as operate from './checks/operate.mjs';
 import * as player from './checks/player.mjs';
 import * as reader from './checks/reader.mjs';
 import * as search from './checks/search.mjs';
 import * as session from './checks/session.mjs';
+import * as viewing from './checks/viewing.mjs';
 import * as workshop from './checks/workshop.mjs';
 
 const SECONDS_PER_CHECK = 120;
@@ -29,7 +31,7 @@ const SECONDS_PER_CHECK = 120;
 const shots = process.env.E2E_SHOTS ?? null;
 if (shots) await mkdir(shots, { recursive: true });
 
-const checks = [session, search, player, delivery, reader, workshop, certificate, operate, keyboard, accessibility].flatMap((part) => part.checks);
+const checks = [session, search, player, viewing, delivery, reader, workshop, editing, certificate, operate, keyboard, accessibility].flatMap((part) => part.checks);
 const wanted = checks.filter((check) => process.argv.slice(2).every((part) => check.name.includes(part)));
 const world = await readWorld();
 const browser = await openBrowser(world.url, shots);

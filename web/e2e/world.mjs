@@ -3,6 +3,7 @@
  * captioned video with something that is said in it, and a PDF with something that stands on a later page.
  */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 
 export async function readWorld() {
   const url = (process.env.LEARNHUB_URL ?? '').replace(/\/$/, '');
@@ -35,11 +36,12 @@ export async function signedIn(url, { email, password }) {
   assert.equal(answer.status, 200, `${email} cannot sign in: ${await answer.clone().text()}`);
   const { access_token: token } = await answer.json();
   /** The answer's body. A body is sent as JSON, or as it is when it is bytes. */
-  return async (path, { method = 'GET', body } = {}) => {
+  return async (path, { method = 'GET', body, headers } = {}) => {
     const bytes = body instanceof Uint8Array;
     const got = await fetch(`${url}/api/v1${path}`, {
       method,
       headers: {
+        ...headers,
         authorization: `Bearer ${token}`,
         ...(body === undefined ? {} : { 'content-type': bytes ? 'application/octet-stream' : 'application/json' }),
       },
@@ -51,16 +53,43 @@ export async function signedIn(url, { email, password }) {
   };
 }
 
+const FIXTURES = new URL('../../tests/fixtures/', import.meta.url);
+
+/** A published course of this instructor's own, with a video of three seconds and captions that nobody else has. */
+export async function ownRecording(api) {
+  const course = await api('/courses', { method: 'POST', body: { title: `Recordings ${Date.now()}`, summary: '' } });
+  await api(`/courses/${course.id}/publish`, { method: 'POST' });
+  const put = async (name, bytes, more = '') => api(`/courses/${course.id}/assets?file_name=${name}${more}`, { method: 'POST', body: bytes });
+  const video = await put('birds.mp4', new Uint8Array(await readFile(new URL('tiny.mp4', FIXTURES))), '&title=Birds');
+  const text = `WEBVTT\n\n00:00.200 --> 00:01.400\nThe zibbelin is a small bird.\n\n00:01.400 --> 00:02.800\nIt nests in the cliffs. ${Math.random()}\n`;
+  const captions = await put('birds.en.vtt', new TextEncoder().encode(text), `&title=English&captions_for=${video.id}`);
+  for (const asset of [video, captions]) await settled(api, asset.id, 'published');
+  return { course, video, captions };
+}
+
+/** Waits until an asset is in a state. */
+export async function settled(api, id, wanted) {
+  for (const started = Date.now(); Date.now() - started < 100_000; await new Promise((wake) => setTimeout(wake, 200))) {
+    const asset = await api(`/assets/${id}`);
+    if (asset.state === wanted) return asset;
+    assert.equal(asset.state, 'processing', `asset ${id} is ${asset.state}`);
+  }
+  throw new Error(`asset ${id} was never ${wanted}`);
+}
+
+/** Waits until something holds on the server. */
+export async function eventually(what, holds) {
+  for (const started = Date.now(); !(await holds()); await new Promise((wake) => setTimeout(wake, 200))) {
+    if (Date.now() - started > 60_000) throw new Error(`it never came about that ${what}`);
+  }
+}
+
 /** A course of this instructor's own, with one upload that no program can read: its job is dead, with a reason. */
-export async function brokenUpload(api, url) {
+export async function brokenUpload(api) {
   const course = await api('/courses', { method: 'POST', body: { title: `Broken things ${Date.now()}`, summary: '' } });
   const bytes = new TextEncoder().encode(`%PDF-1.7\n${Math.random()} is not what a PDF is made of\n`);
   const asset = await api(`/courses/${course.id}/assets?file_name=broken.pdf&title=Broken`, { method: 'POST', body: bytes });
-  for (const started = Date.now(); Date.now() - started < 60_000; await new Promise((wake) => setTimeout(wake, 200))) {
-    const { state, failure } = await api(`/assets/${asset.id}`);
-    if (state === 'failed') return { course, asset, failure };
-  }
-  throw new Error(`the broken upload ${asset.id} did not fail on ${url}`);
+  return { course, asset, failure: (await settled(api, asset.id, 'failed')).failure };
 }
 
 function account(variable) {

@@ -18,6 +18,7 @@ import { VerifyPage } from './pages/verify';
 import { WelcomePage } from './pages/welcome';
 
 const WatchPage = lazy(() => import('./pages/watch'));
+const EditPage = lazy(() => import('./pages/edit'));
 const ReadPage = lazy(() => import('./pages/read'));
 
 export function App() {
@@ -32,6 +33,7 @@ export function App() {
             <Route path="/register" element={<RegisterPage />} />
             <Route path="/courses/:id" element={<SignedIn page={<CoursePage />} />} />
             <Route path="/watch/:id" element={<SignedIn page={<WatchPage />} />} />
+            <Route path="/edit/:id" element={<SignedIn page={<EditPage />} />} />
             <Route path="/read/:id" element={<SignedIn page={<ReadPage />} />} />
             <Route path="/certificates" element={<SignedIn page={<CertificatesPage />} />} />
             <Route path="/verify/:id?" element={<VerifyPage />} />

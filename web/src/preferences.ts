@@ -10,6 +10,13 @@ export interface Preference<T> {
   clear(): void;
 }
 
+export const CAPTION_SIZES = ['small', 'medium', 'large', 'huge'] as const;
+export type CaptionSize = (typeof CAPTION_SIZES)[number];
+
+/** On a dark box, on a lighter one that the film shines through, or outlined on the film itself. */
+export const CAPTION_LOOKS = ['box', 'glass', 'outline'] as const;
+export type CaptionLook = (typeof CAPTION_LOOKS)[number];
+
 export const preferences = {
   /** Whether a refresh cookie is likely to be there, so that a visitor's first request is not a refused one. */
   signedIn: preference('signed-in', false, (v) => v === true),
@@ -17,6 +24,10 @@ export const preferences = {
   speed: preference('speed', 1, (v) => typeof v === 'number' && v >= 0.25 && v <= 4),
   volume: preference('volume', 1, (v) => typeof v === 'number' && v >= 0 && v <= 1),
   captions: preference('captions', false, (v) => typeof v === 'boolean'),
+  captionSize: preference<CaptionSize>('caption-size', 'medium', (v) => CAPTION_SIZES.some((size) => size === v)),
+  captionLook: preference<CaptionLook>('caption-look', 'box', (v) => CAPTION_LOOKS.some((look) => look === v)),
+  /** Of captions and transcript, as the files name it. */
+  language: preference('language', '', (v) => typeof v === 'string'),
   playerKeys: preference('player-keys', true, (v) => typeof v === 'boolean'),
 };
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { age, clearing, day, duration, fileSize, noticeWords, parseTimecode, plural, stageOrder, stageWord, timecode, took, waitingWords } from './words';
+import { age, clearing, day, duration, fileSize, noticeWords, parseTimecode, plural, remaining, stageOrder, stageWord, timecode, took, waitingWords } from './words';
 
 test.each([
   [0, '0:00'],
@@ -91,3 +91,17 @@ test('what runs says only when it may be ready', () => {
   const wait = { reason: 'running', ahead: 0, ready_from: '2026-11-20T10:05:00', ready_to: '2026-11-20T10:20:00' };
   expect(waitingWords(wait)).toBe('Ready between 10:05 and 10:20.');
 });
+
+test.each([
+  [10, 50, 'Ready in less than a minute'],
+  [30, 130, 'Ready in at most 3 min'],
+  [130, 290, 'Ready in 2 to 5 min'],
+  [-20, -1, 'Ready any moment'],
+  [5000, 7500, 'Ready in 1 h 23 min to 2 h 5 min'],
+])('between %d and %d seconds from now: %s', (from, to, text) => {
+  const now = Date.parse('2026-11-20T10:00:00Z');
+  const time = (seconds: number) => new Date(now + seconds * 1000).toISOString();
+  expect(remaining({ ready_from: time(from), ready_to: time(to) }, now)).toBe(text);
+});
+
+test('without a forecast nothing is promised', () => expect(remaining({ ready_from: null, ready_to: null }, 0)).toBeNull());

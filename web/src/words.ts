@@ -172,6 +172,17 @@ export function waitingWords(wait: Wait): string {
   return [why, ready].filter((part) => part !== '').join(' ');
 }
 
+/** How long it will still take: "Ready in 2 to 5 min"; null when nothing can be said. `now` is in milliseconds. */
+export function remaining({ ready_from, ready_to }: Pick<Wait, 'ready_from' | 'ready_to'>, now: number): string | null {
+  if (ready_from == null || ready_to == null) return null;
+  const [from, to] = [Date.parse(ready_from) - now, Date.parse(ready_to) - now];
+  if (to <= 0) return 'Ready any moment';
+  if (to < 60_000) return 'Ready in less than a minute';
+  const [soon, late] = [Math.floor(Math.max(0, from) / 60_000), Math.ceil(to / 60_000)];
+  if (late < 90) return soon === late || soon === 0 ? `Ready in ${soon === late ? 'about' : 'at most'} ${late} min` : `Ready in ${soon} to ${late} min`;
+  return `Ready in ${duration(Math.max(0, from))} to ${duration(to)}`;
+}
+
 const WAITS: Record<string, (wait: Wait, after: string) => string> = {
   no_free_slot: (_, after) => `Waits for a free worker${after}.`,
   fair_share: (_, after) => `Waits its turn${after}: uploads of others go first now.`,

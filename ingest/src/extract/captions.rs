@@ -6,6 +6,10 @@
 use super::Cue;
 use crate::refusal::Refusal;
 
+/// First line of captions that were saved in our own editor. What follows it is read word for word: somebody who repeats a
+/// line means it, and it is no roll-up.
+pub const VERBATIM: &str = "WEBVTT - edited, word for word";
+
 /// Two a second, all day long.
 const MAX_CUES: usize = 172_800;
 
@@ -121,16 +125,23 @@ fn unescape_all(text: &str) -> String {
 pub struct Collector {
     cues: Vec<Cue>,
     last_line: String,
+    /// Nothing is taken for a repetition.
+    verbatim: bool,
 }
 
 impl Collector {
+    /// For a file that begins like this.
+    pub fn for_file(source: &str) -> Self {
+        Self { verbatim: source.lines().next() == Some(VERBATIM), ..Self::default() }
+    }
+
     /// Takes one cue as it stands in the file. Empty cues are dropped.
     ///
     /// # Errors
     /// `too_complex` when there are more cues than a day of speech has.
     pub fn add(&mut self, (start, end): (f64, f64), payload: &str) -> Result<(), Refusal> {
         let (mut lines, speaker) = plain(payload);
-        let follows = self.cues.last().is_some_and(|previous| start <= previous.end + 0.5);
+        let follows = !self.verbatim && self.cues.last().is_some_and(|previous| start <= previous.end + 0.5);
         // Live captions scroll: the last line of a cue is shown again as the first line of the next.
         if follows && lines.first().is_some_and(|line| *line == self.last_line) {
             lines.remove(0);
@@ -154,7 +165,38 @@ impl Collector {
 
 /// Clean WebVTT for the player: no styles, no positions, nothing but times and escaped text.
 pub fn to_webvtt(cues: &[Cue]) -> String {
-    let mut file = String::from("WEBVTT\n");
+    write("WEBVTT", cues)
+}
+
+/// As [`to_webvtt`], for a source that is to be read word for word.
+pub fn to_verbatim_webvtt(cues: &[Cue]) -> String {
+    write(VERBATIM, cues)
+}
+
+/// The cues of a file that [`to_webvtt`] or [`to_verbatim_webvtt`] wrote; None when it is another file. This is no reader of
+/// captions in general: it knows one spelling, so that the server's own process may read its own files.
+pub fn from_own_webvtt(file: &str) -> Option<Vec<Cue>> {
+    let body = file.strip_prefix(VERBATIM).or_else(|| file.strip_prefix("WEBVTT"))?.strip_prefix('\n')?;
+    body.split_terminator('\n').collect::<Vec<_>>().chunks(3).map(own_cue).collect()
+}
+
+fn own_cue(lines: &[&str]) -> Option<Cue> {
+    let &["", times, payload] = lines else { return None };
+    let (start, end) = timing(times)?;
+    let (speaker, text) = match payload.strip_prefix("<v ").and_then(|rest| rest.split_once('>')) {
+        Some((who, text)) => (Some(unescape(who)?), text),
+        None => (None, payload),
+    };
+    Some(Cue { start, end, text: unescape(text)?, speaker })
+}
+
+fn unescape(text: &str) -> Option<String> {
+    let markup = text.contains(['<', '>']);
+    (!markup).then(|| text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+}
+
+fn write(header: &str, cues: &[Cue]) -> String {
+    let mut file = format!("{header}\n");
     for cue in cues {
         let text = escape(&cue.text);
         let voice = cue.speaker.as_deref().map(|who| format!("<v {}>", escape(who))).unwrap_or_default();
@@ -205,6 +247,31 @@ mod tests {
         let texts: Vec<&str> = cues.iter().map(|cue| cue.text.as_str()).collect();
         assert_eq!(texts, ["first line", "second line", "second line"]);
         assert_eq!(cues[0].end, 2.1);
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_and_nothing_else_is() {
+        let cue = |start: f64, text: &str, speaker: Option<&str>| Cue {
+            start,
+            end: start + 1.5,
+            text: text.into(),
+            speaker: speaker.map(Into::into),
+        };
+        let cues = [cue(0.0, "if a < b & c > d: &lt; --> {x}", None), cue(3725.25, "Yes.", Some("Ann & <Bo>")), cue(3727.0, "Yes.", None)];
+        for file in [to_webvtt(&cues), to_verbatim_webvtt(&cues)] {
+            assert_eq!(from_own_webvtt(&file).unwrap(), cues);
+        }
+        assert_eq!(from_own_webvtt(&to_webvtt(&[])).unwrap(), []);
+        for other in [
+            "",
+            "WEBVTT",
+            "WEBVTT\n\nintro\n00:01.000 --> 00:02.000\nhi\n",
+            "WEBVTT\n\n00:01.000 --> 00:02.000\n<b>hi</b>\n",
+            "WEBVTT\n\n00:01.000 --> 00:02.000\nhi\nthere\n",
+            "1\n00:00:01,000 --> 00:00:02,000\nhi\n",
+        ] {
+            assert_eq!(from_own_webvtt(other), None, "{other:?}");
+        }
     }
 
     #[test]

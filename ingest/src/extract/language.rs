@@ -7,7 +7,7 @@ const SAMPLE: usize = 8_000;
 /// Below this many characters trigrams are guesswork.
 const TOO_SHORT: usize = 60;
 
-/// ISO 639-3 code of the main language; none when the text is short or mixed.
+/// BCP 47 tag of the main language; none when the text is short or mixed.
 pub fn of(body: &Body) -> Option<String> {
     let total: usize = body.texts().map(str::len).sum();
     // A cover, a licence or a table of contents often comes first: half of the sample is from the middle.
@@ -19,7 +19,7 @@ pub fn of(body: &Body) -> Option<String> {
     if sample.chars().count() < TOO_SHORT {
         return None;
     }
-    whatlang::detect(&sample).filter(whatlang::Info::is_reliable).map(|info| info.lang().code().to_owned())
+    whatlang::detect(&sample).filter(whatlang::Info::is_reliable).map(|info| kernel::language::tag(Some(info.lang().code())))
 }
 
 /// The characters from about the given byte on, with digits, punctuation and line ends as spaces.
@@ -50,8 +50,8 @@ mod tests {
                        are searched in about twenty comparisons.";
         let german = "Die binäre Suche halbiert in jedem Schritt das Intervall, so dass selbst eine Million \
                       sortierter Einträge mit etwa zwanzig Vergleichen durchsucht wird.";
-        assert_eq!(language(english).as_deref(), Some("eng"));
-        assert_eq!(language(german).as_deref(), Some("deu"));
+        assert_eq!(language(english).as_deref(), Some("en"));
+        assert_eq!(language(german).as_deref(), Some("de"));
         assert_eq!(language("x = 3"), None);
     }
 }

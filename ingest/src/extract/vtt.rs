@@ -8,7 +8,7 @@ use crate::refusal::Refusal;
 /// # Errors
 /// `captions_invalid` when no cue can be read.
 pub fn read(source: &str, meter: &Meter) -> Result<Vec<Cue>, Refusal> {
-    let mut collector = captions::Collector::default();
+    let mut collector = captions::Collector::for_file(source);
     let mut lines = source.lines().peekable();
     let mut chars = 0;
     while let Some(line) = lines.next() {
@@ -45,6 +45,13 @@ mod tests {
         assert_eq!((cues[0].start, cues[0].end, cues[0].text.as_str()), (1.0, 3.0, "Hello there."));
         assert_eq!(cues[0].speaker.as_deref(), Some("Ann"));
         assert_eq!(cues[2].text, "really");
+    }
+
+    #[test]
+    fn what_was_saved_in_the_editor_keeps_every_line() {
+        let twice = "\n\n00:01.000 --> 00:02.000\nYes.\n\n00:02.000 --> 00:03.000\nYes.\n";
+        assert_eq!(cues(&format!("{}{twice}", captions::VERBATIM)).unwrap().len(), 2);
+        assert_eq!(cues(&format!("WEBVTT{twice}")).unwrap().len(), 1, "elsewhere it is a roll-up");
     }
 
     #[test]

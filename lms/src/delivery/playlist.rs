@@ -17,7 +17,7 @@ pub struct Track {
     /// What a viewer chooses by, if there is more to say than the language.
     pub title: Option<String>,
     /// For those who cannot hear: what is not speech is told as well.
-    pub hearing_impaired: bool,
+    pub sdh: bool,
     /// Shown even to those who want no captions: what is spoken in another language.
     pub forced: bool,
     /// Shown when nobody has chosen.
@@ -63,8 +63,8 @@ fn renditions(tracks: &[Track]) -> String {
     for track in tracks {
         let name = distinct(&label(track), &names);
         // A player chooses by itself among those that differ in what it can ask for.
-        let kind = (&track.language, track.hearing_impaired, track.forced);
-        let autoselect = track.default || track.hearing_impaired || track.forced || !kinds.contains(&kind);
+        let kind = (&track.language, track.sdh, track.forced);
+        let autoselect = track.default || track.sdh || track.forced || !kinds.contains(&kind);
         let is_default = track.default && !default;
         let yes = |holds: bool| if holds { "YES" } else { "NO" };
         let _ = write!(
@@ -75,7 +75,7 @@ fn renditions(tracks: &[Track]) -> String {
             yes(autoselect),
             yes(track.forced),
         );
-        if track.hearing_impaired {
+        if track.sdh {
             let _ = write!(text, ",CHARACTERISTICS=\"{SDH}\"");
         }
         let _ = writeln!(text, ",URI=\"{CAPTIONS}/{}/index.m3u8\"", track.id);
@@ -89,7 +89,7 @@ fn renditions(tracks: &[Track]) -> String {
 /// What a track is called: its language in that language, and what it is for.
 pub fn label(track: &Track) -> String {
     let mut name = kernel::language::name(&track.language).or_else(|| track.title.clone()).unwrap_or_else(|| track.language.clone());
-    if track.hearing_impaired {
+    if track.sdh {
         name.push_str(" (SDH)");
     }
     if track.forced {
@@ -218,14 +218,14 @@ mod tests {
         #EXTINF:4.004000,\n#EXT-X-BYTERANGE:4711@0\nseg-00001.m4s\n#EXT-X-ENDLIST\n";
 
     fn track(id: &str, language: &str) -> Track {
-        Track { id: id.into(), language: language.into(), title: None, hearing_impaired: false, forced: false, default: false }
+        Track { id: id.into(), language: language.into(), title: None, sdh: false, forced: false, default: false }
     }
 
     #[test]
     fn every_captions_rendition_is_announced_and_every_variant_has_the_group() {
         let tracks = [
             track("a", "en"),
-            Track { hearing_impaired: true, ..track("b", "en") },
+            Track { sdh: true, ..track("b", "en") },
             Track { default: true, ..track("c", "de") },
             Track { forced: true, default: true, ..track("d", "de") },
         ];

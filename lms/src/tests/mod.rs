@@ -5,6 +5,7 @@ mod learning;
 mod matrix;
 mod operate;
 mod sessions;
+mod viewing;
 
 use axum::Router;
 use axum::body::Body;
@@ -119,7 +120,7 @@ impl World {
         let captions = self.test.asset(&self.owner, course, "talk.vtt", AssetId::new().0.as_bytes()).await;
         self.publish(captions, "captions", "text/vtt").await;
         let prefix = Prefix::attempt(captions, kernel::id::JobId::new(), 1);
-        sqlx::query("insert into documents (asset_id, prefix, language, made_by) values ($1, $2, 'eng', 1)")
+        sqlx::query("insert into documents (asset_id, prefix, language, made_by) values ($1, $2, 'en', 1)")
             .bind(captions.0)
             .bind(prefix.as_str())
             .execute(&self.test.env.db)

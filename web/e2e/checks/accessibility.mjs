@@ -15,10 +15,14 @@ const PAGES = [
   { name: 'results', who: 'learner', path: (world) => `/?q=${encodeURIComponent(world.pdf.query)}`, ready: 'a.hit' },
   { name: 'course', who: 'learner', path: (world) => `/courses/${world.course.id}`, ready: '.lesson' },
   { name: 'watch', who: 'learner', path: (world) => `/watch/${world.video.asset.id}`, ready: '.transcript li' },
+  { name: 'watch settings', who: 'learner', path: (world) => `/watch/${world.video.asset.id}`, ready: '.transcript li', then: (page) => page.getByRole('button', { name: 'Settings' }).click() },
   { name: 'read', who: 'learner', path: (world) => `/read/${world.pdf.asset.id}?page=2`, ready: '[data-drawn="true"]' },
   { name: 'read as text', who: 'learner', path: (world) => `/read/${world.pdf.asset.id}?page=2&view=text`, ready: '.passage' },
   { name: 'certificates', who: 'learner', path: () => '/certificates', ready: '.certificate, .empty' },
   { name: 'workshop', who: 'instructor', path: (world) => `/courses/${world.course.id}`, ready: '.uploader, .course-head' },
+  { name: 'edit captions', who: 'instructor', path: (world) => `/edit/${world.video.asset.id}`, ready: '.cue' },
+  { name: 'edit chapters', who: 'instructor', path: (world) => `/edit/${world.video.asset.id}?part=chapters`, ready: '.chapters-editor' },
+  { name: 'edit picture', who: 'instructor', path: (world) => `/edit/${world.video.asset.id}?part=poster`, ready: '.poster img' },
   { name: 'operate', who: 'admin', path: () => '/operate', ready: '.jobs' },
 ];
 
@@ -80,6 +84,7 @@ async function overPages(visit, world, look) {
     }
     await visit.open(at.path(world));
     await visit.page.locator(at.ready).first().waitFor();
+    await at.then?.(visit.page);
     await look(at);
   }
 }

@@ -68,7 +68,7 @@ export const checks = [
     name: 'a dead letter says why, and is taken up again after the page has said how many that are',
     async run(visit, { accounts, url }) {
       const { page } = visit;
-      const { asset, failure } = await brokenUpload(await signedIn(url, accounts.instructor), url);
+      const { asset, failure } = await brokenUpload(await signedIn(url, accounts.instructor));
       const admin = await signedIn(url, accounts.admin);
       const [dead] = (await admin(`/jobs?state=dead&asset_id=${asset.id}`)).items;
       await visit.signIn(accounts.admin);

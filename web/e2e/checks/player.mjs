@@ -89,6 +89,7 @@ export const checks = [
       await visit.signIn(accounts.learner);
       await visit.open(`/watch/${video.asset.id}?t=2`);
       await visit.until('it plays', () => document.querySelector('.player')?.dataset.state === 'playing');
+      await visit.page.getByRole('button', { name: 'Settings' }).click();
       const menu = visit.page.getByLabel('Quality');
       if (renditions < 2) {
         assert.equal(await menu.count(), 0, 'one quality needs no menu');

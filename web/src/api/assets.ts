@@ -43,6 +43,11 @@ export const similarQuery = (id: string) =>
     queryFn: async ({ signal }) => (await ask<{ items: Hit[] }>(`/assets/${id}/similar`, { query: { limit: 5 }, signal })).items,
   });
 
+/** Remembers for this account, on all of its devices, where it stopped. */
+export function keepPosition(id: string, second: number): Promise<void> {
+  return ask(`/assets/${id}/position`, { method: 'PUT', body: { at_s: second }, keepalive: true });
+}
+
 export function retryAsset(id: string): Promise<void> {
   return ask(`/assets/${id}/retry`, { method: 'POST' });
 }

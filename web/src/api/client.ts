@@ -16,6 +16,8 @@ export interface Ask {
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal;
+  /** It is to arrive even when the page is closed meanwhile. */
+  keepalive?: boolean;
 }
 
 export interface Answer<T> {
@@ -54,7 +56,7 @@ export function worthRetrying(failures: number, error: unknown): boolean {
   return failures < 2 && error instanceof Problem && (error.status === 0 || error.status >= 500);
 }
 
-async function attempt(path: string, { method = 'GET', query, body, headers, signal }: Ask): Promise<Response> {
+async function attempt(path: string, { method = 'GET', query, body, headers, signal, keepalive = false }: Ask): Promise<Response> {
   const token = await freshToken();
   const raw = body instanceof Blob;
   try {
@@ -67,6 +69,7 @@ async function attempt(path: string, { method = 'GET', query, body, headers, sig
       },
       body: body === undefined ? null : raw ? body : JSON.stringify(body),
       signal: signal ?? null,
+      keepalive,
     });
   } catch (error) {
     if (signal?.aborted) throw error;

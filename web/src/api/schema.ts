@@ -86,6 +86,7 @@ export interface components {
         /**
          * @description Something that was uploaded, and what became of it.
          * @example {
+         *       "auto": false,
          *       "course_id": "0193a5f0-1111-7c10-9d7e-2f1f0c3d9a10",
          *       "created_at": "2026-11-20T09:30:00Z",
          *       "duration_ms": 121400,
@@ -93,12 +94,14 @@ export interface components {
          *       "file_name": "queues.mp4",
          *       "id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
          *       "kind": "video",
+         *       "language": null,
          *       "media_type": "video/mp4",
          *       "notice": null,
          *       "pages": null,
          *       "parent_id": null,
          *       "poster_url": null,
          *       "published_at": null,
+         *       "sdh": false,
          *       "stages": [
          *         {
          *           "attempt": 1,
@@ -115,6 +118,8 @@ export interface components {
          *     }
          */
         Asset: {
+            /** @description Captions: made by a machine, and seen through by nobody yet. */
+            auto: boolean;
             course_id: components["schemas"]["CourseId"];
             /** Format: date-time */
             created_at: string;
@@ -125,6 +130,8 @@ export interface components {
             file_name: string;
             id: components["schemas"]["AssetId"];
             kind?: components["schemas"]["Kind"] | null;
+            /** @description Captions: ISO 639-3, as somebody said or as it was found in the text. */
+            language?: string | null;
             /** @description MIME type found in the bytes. */
             media_type?: string | null;
             /** @description A code: it is published, but its instructor should know, such as `no_text_layer`. */
@@ -136,6 +143,8 @@ export interface components {
             poster_url?: string | null;
             /** Format: date-time */
             published_at?: string | null;
+            /** @description Captions: they also tell what is heard besides speech. */
+            sdh: boolean;
             /** @description The last job of each stage, for those who may edit the course. */
             stages?: components["schemas"]["AssetStage"][] | null;
             state: components["schemas"]["AssetState"];
@@ -204,17 +213,68 @@ export interface components {
             stage: components["schemas"]["Stage"];
         };
         CaptionTrack: {
-            /** @description The captions' own asset; the asset itself for what was inside the film. */
             asset_id: components["schemas"]["AssetId"];
-            /** @description For those who cannot hear: what is not speech is told as well. */
-            hearing_impaired: boolean;
-            /** @description Among the captions of this asset. */
-            id: string;
+            /** @description Made by a machine, and seen through by nobody yet. */
+            auto: boolean;
             label: string;
-            /** @description BCP 47, where it is known. */
+            /** @description ISO 639-3, where it is known. */
             language?: string | null;
+            /** @description They also tell what is heard besides speech. */
+            sdh: boolean;
             /** @description WebVTT. */
             url: string;
+        };
+        /**
+         * @description All of it is replaced.
+         * @example {
+         *       "cues": [
+         *         {
+         *           "end_s": 3.5,
+         *           "speaker": null,
+         *           "start_s": 1,
+         *           "text": "A lease is a promise with an end."
+         *         }
+         *       ],
+         *       "label": "English",
+         *       "language": "eng",
+         *       "sdh": false
+         *     }
+         */
+        CaptionsEdit: {
+            cues: components["schemas"]["EditedCue"][];
+            label: string;
+            /** @description Null: it is told from the text. */
+            language?: string | null;
+            sdh: boolean;
+        };
+        /**
+         * @description Captions, and what is known of them.
+         * @example {
+         *       "auto": true,
+         *       "cues": [
+         *         {
+         *           "end_s": 3.5,
+         *           "speaker": null,
+         *           "start_s": 1,
+         *           "text": "A lease is a promise with an end."
+         *         }
+         *       ],
+         *       "label": "English",
+         *       "language": "eng",
+         *       "sdh": false
+         *     }
+         */
+        CaptionsShown: {
+            /** @description Made by a machine, and seen through by nobody yet. */
+            auto: boolean;
+            /** @description In the order of time. */
+            cues: components["schemas"]["EditedCue"][];
+            /** @description As learners see it in the menu. */
+            label: string;
+            /** @description ISO 639-3, where it is known. */
+            language?: string | null;
+            /** @description They also tell what is heard besides speech. */
+            sdh: boolean;
         };
         /**
          * @description A certificate, as its learner sees it.
@@ -249,6 +309,59 @@ export interface components {
          * @description A certificate.
          */
         CertificateId: string;
+        /**
+         * @description Where a chapter begins, and what it is called. It ends where the next one begins.
+         * @example {
+         *       "start_s": 73.5,
+         *       "title": "What a lease is"
+         *     }
+         */
+        Chapter: {
+            /**
+             * Format: double
+             * @description Seconds from the beginning, kept to the millisecond.
+             */
+            start_s: number;
+            title: string;
+        };
+        /**
+         * @description The chapters of a recording, in the order of time.
+         * @example {
+         *       "chapters": [
+         *         {
+         *           "start_s": 0,
+         *           "title": "Welcome"
+         *         },
+         *         {
+         *           "start_s": 73.5,
+         *           "title": "What a lease is"
+         *         }
+         *       ],
+         *       "edited": true
+         *     }
+         */
+        Chapters: {
+            chapters: components["schemas"]["Chapter"][];
+            /** @description False while they are what the file itself says. */
+            edited: boolean;
+        };
+        /**
+         * @example {
+         *       "chapters": [
+         *         {
+         *           "start_s": 0,
+         *           "title": "Welcome"
+         *         },
+         *         {
+         *           "start_s": 73.5,
+         *           "title": "What a lease is"
+         *         }
+         *       ]
+         *     }
+         */
+        ChaptersEdit: {
+            chapters: components["schemas"]["Chapter"][];
+        };
         /**
          * @description A piece of an asset's text.
          * @example {
@@ -379,6 +492,22 @@ export interface components {
             /** @description The sentence of the last one. */
             reason: string;
             stage: string;
+        };
+        EditedCue: {
+            /**
+             * Format: double
+             * @description Seconds from the beginning, later than `start_s`.
+             */
+            end_s: number;
+            /** @description Who speaks, where it matters. */
+            speaker?: string | null;
+            /**
+             * Format: double
+             * @description Seconds from the beginning, kept to the millisecond.
+             */
+            start_s: number;
+            /** @description Plain text; line ends become spaces. */
+            text: string;
         };
         /**
          * @example {
@@ -836,6 +965,8 @@ export interface components {
         /** @description One page of a list. */
         Page_Asset: {
             items: {
+                /** @description Captions: made by a machine, and seen through by nobody yet. */
+                auto: boolean;
                 course_id: components["schemas"]["CourseId"];
                 /** Format: date-time */
                 created_at: string;
@@ -846,6 +977,8 @@ export interface components {
                 file_name: string;
                 id: components["schemas"]["AssetId"];
                 kind?: components["schemas"]["Kind"] | null;
+                /** @description Captions: ISO 639-3, as somebody said or as it was found in the text. */
+                language?: string | null;
                 /** @description MIME type found in the bytes. */
                 media_type?: string | null;
                 /** @description A code: it is published, but its instructor should know, such as `no_text_layer`. */
@@ -857,6 +990,8 @@ export interface components {
                 poster_url?: string | null;
                 /** Format: date-time */
                 published_at?: string | null;
+                /** @description Captions: they also tell what is heard besides speech. */
+                sdh: boolean;
                 /** @description The last job of each stage, for those who may edit the course. */
                 stages?: components["schemas"]["AssetStage"][] | null;
                 state: components["schemas"]["AssetState"];
@@ -1033,41 +1168,38 @@ export interface components {
             reason?: string;
         };
         /**
-         * @description All addresses are relative to the origin, yours alone, and end after a while: ask again before that, and put the token
-         *     of the new addresses (the part after `/stream/`) into those you have.
+         * @description All addresses are relative to the origin, signed, and end after a while: ask again then.
          * @example {
          *       "captions": [
          *         {
          *           "asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
-         *           "hearing_impaired": false,
-         *           "id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
+         *           "auto": false,
          *           "label": "English",
-         *           "language": "en",
-         *           "url": "/stream/1795172400.0193….kXo…/0193…/0193….1/captions/0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10/captions.vtt"
+         *           "language": "eng",
+         *           "sdh": false,
+         *           "url": "/media/…/captions.vtt"
+         *         }
+         *       ],
+         *       "chapters": [
+         *         {
+         *           "start_s": 0,
+         *           "title": "Welcome"
          *         }
          *       ],
          *       "duration_ms": 121400,
-         *       "expires_in": 300,
-         *       "hls_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/master.m3u8",
+         *       "hls_url": "/media/1795172400.kXo…/assets/0193…/0193….1/master.m3u8",
          *       "kind": "video",
-         *       "poster_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/poster.jpg",
-         *       "storyboard_url": null
+         *       "poster_url": "/media/1795172400.kXo…/assets/0193…/0193….1/poster.jpg",
+         *       "resume_s": 734.2
          *     }
          */
-        Playback: {
+        Playback: components["schemas"]["Viewing"] & {
             captions: components["schemas"]["CaptionTrack"][];
             /** Format: int64 */
             duration_ms: number;
-            /**
-             * Format: int64
-             * @description Seconds until the addresses end.
-             */
-            expires_in: number;
             hls_url: string;
             kind: components["schemas"]["Kind"];
             poster_url?: string | null;
-            /** @description WebVTT whose cues are pieces of pictures, for the seek bar. */
-            storyboard_url?: string | null;
         };
         /** @description One stage's pool in one process. */
         PoolReport: {
@@ -1082,6 +1214,58 @@ export interface components {
             memory_bytes: number;
             running: number;
             stage: components["schemas"]["Stage"];
+        };
+        /**
+         * @description Where somebody stopped.
+         * @example {
+         *       "at_s": 734.2,
+         *       "updated_at": "2026-11-20T09:30:00Z"
+         *     }
+         */
+        Position: {
+            /**
+             * Format: double
+             * @description Seconds; 0 for who has not begun.
+             */
+            at_s: number;
+            /** Format: date-time */
+            updated_at?: string | null;
+        };
+        /**
+         * @example {
+         *       "at_s": 734.2
+         *     }
+         */
+        PositionEdit: {
+            /**
+             * Format: double
+             * @description Seconds.
+             */
+            at_s: number;
+        };
+        /**
+         * @description A picture out of the recording.
+         * @example {
+         *       "chosen": true,
+         *       "file": "poster-2.jpg",
+         *       "url": "/media/1795172400.kXo…/assets/0193…/0193….1/poster-2.jpg"
+         *     }
+         */
+        Poster: {
+            /** @description It stands for the recording now. */
+            chosen: boolean;
+            file: string;
+            /** @description A signed address that ends after a while. */
+            url: string;
+        };
+        /**
+         * @example {
+         *       "file": "poster-2.jpg"
+         *     }
+         */
+        PosterChoice: {
+            /** @description One of those that `GET /assets/{id}/posters` lists; null leaves the choice to the program. */
+            file?: string | null;
         };
         /** @description The body of every error answer. */
         Problem: {
@@ -1440,6 +1624,16 @@ export interface components {
             /** @description Of the PDF, in hex. */
             sha256: string;
             valid: boolean;
+        };
+        /** @description Part of [`crate::playback`]'s answer. */
+        Viewing: {
+            /** @description In the order of time; empty when there are none. */
+            chapters: components["schemas"]["Chapter"][];
+            /**
+             * Format: double
+             * @description Where this person stopped, in seconds; null to begin at the beginning.
+             */
+            resume_s?: number | null;
         };
         /** @description Where an asset is on its way. */
         Wait: components["schemas"]["Reason"] & {

@@ -1,5 +1,6 @@
 /** One upload in the workshop: what it is, how far it is, and which lesson it goes into. */
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { Link } from 'react-router';
 import { createLesson, setLessonAssets } from '../../api/courses';
 import type { Asset, Course, Lesson } from '../../api/types';
 import { describe } from '../../words';
@@ -37,6 +38,11 @@ export function AssetRow({ asset, course, lesson }: Props) {
             </span>
           </span>
         )}
+        {asset.state === 'published' && (asset.kind === 'video' || asset.kind === 'audio') && (
+          <Link className="button icon-only" to={`/edit/${asset.id}`} aria-label={`Edit captions, chapters and picture of “${asset.title}”`} title="Captions, chapters, picture">
+            <Icon name="pencil" size={16} />
+          </Link>
+        )}
         <span className={`badge ${asset.state}`}>{asset.state}</span>
         {lesson ? (
           <button
@@ -63,8 +69,13 @@ export function AssetRow({ asset, course, lesson }: Props) {
                 <span className="asset-link">
                   <Icon name="captions" />
                   <span className="asset-title">{file.title}</span>
-                  <span className="fine">Captions</span>
+                  <span className="fine">{file.auto ? 'Captions, automatic' : 'Captions'}</span>
                 </span>
+                {file.state === 'published' && asset.state === 'published' && (
+                  <Link className="button icon-only" to={`/edit/${asset.id}?captions=${file.id}`} aria-label={`Edit the captions “${file.title}”`} title="Edit">
+                    <Icon name="pencil" size={16} />
+                  </Link>
+                )}
                 <span className={`badge ${file.state}`}>{file.state}</span>
               </div>
               <AssetStatus asset={file} />

@@ -3,6 +3,7 @@
  * stands above the controls while they are shown. Only an iPhone's own full screen draws them by itself.
  */
 import { type RefObject, useEffect, useRef, useState } from 'react';
+import type { CaptionStyle } from './settings';
 import type { CaptionFile } from './use-captions';
 
 /** The <track> to put into the <video>, and the lines to show now. */
@@ -28,12 +29,14 @@ export function useCaptionLines(video: RefObject<HTMLVideoElement | null>, file:
   return { track, lines: show ? lines : [] };
 }
 
-export function CaptionLines({ lines }: { lines: string[] }) {
+export function CaptionLines({ lines, style }: { lines: string[]; style: CaptionStyle }) {
   if (lines.length === 0) return null;
   return (
-    <div className="caption">
+    <div className="caption" data-size={style.size} data-look={style.look}>
       {lines.map((line, i) => (
-        <p key={i}>{line}</p>
+        <p key={i}>
+          <span>{line}</span>
+        </p>
       ))}
     </div>
   );

@@ -1,9 +1,12 @@
 /** The bar of controls under the film. Says what was asked for; the player does it. */
-import type { CSSProperties, RefObject } from 'react';
+import type { CSSProperties } from 'react';
+import type { Chapter } from '../../api/types';
 import { timecode } from '../../words';
 import { Icon, type IconName } from '../icon';
-import type { Quality } from './hls-engine';
-import { type PlayerAction, SPEEDS } from './keys';
+import { chapterAt } from './chapters';
+import type { PlayerAction } from './keys';
+import { SeekBar } from './seek-bar';
+import type { Storyboard } from './use-storyboard';
 import type { VideoState } from './use-video';
 
 interface Props {
@@ -11,41 +14,35 @@ interface Props {
   act(action: PlayerAction): void;
   seek(second: number): void;
   setVolume(volume: number): void;
-  setSpeed(speed: number): void;
-  qualities: Quality[];
-  /** The chosen level; -1 is automatic. */
-  quality: number;
-  /** The level on the screen. */
-  playing: number;
-  setQuality(level: number): void;
+  chapters: Chapter[];
+  storyboard: Storyboard;
   hasCaptions: boolean;
   showCaptions: boolean;
-  video: RefObject<HTMLVideoElement | null>;
+  hasPictureInPicture: boolean;
+  /** Which menu is open. */
+  menu: 'settings' | 'chapters' | null;
+  openMenu(menu: 'settings' | 'chapters'): void;
 }
 
-export function Controls({ state, act, seek, setVolume, setSpeed, qualities, quality, playing, setQuality, hasCaptions, showCaptions, video }: Props) {
-  const { now, duration, loadedTo, paused, muted, volume, speed } = state;
-  const part = (seconds: number) => `${duration > 0 ? (seconds / duration) * 100 : 0}%`;
-  const current = qualities.find((q) => q.level === playing)?.label;
+export function Controls(props: Props) {
+  const { state, act, seek, setVolume, chapters, storyboard, hasCaptions, showCaptions, hasPictureInPicture, menu, openMenu } = props;
+  const { now, duration, paused, muted, volume, speed } = state;
+  const chapter = chapters[chapterAt(chapters, now)];
   return (
     <div className="controls">
-      <input
-        type="range"
-        className="seek"
-        aria-label="Position"
-        aria-valuetext={`${timecode(now)} of ${timecode(duration)}`}
-        min={0}
-        max={duration || 1}
-        step={0.1}
-        value={Math.min(now, duration || 1)}
-        onChange={(event) => seek(Number(event.target.value))}
-        style={{ '--played': part(now), '--loaded': part(Math.max(loadedTo, now)) } as CSSProperties}
-      />
+      <SeekBar state={state} chapters={chapters} storyboard={storyboard} seek={seek} />
       <div className="controls-row">
         <ControlButton icon={paused ? 'play' : 'pause'} label={paused ? 'Play' : 'Pause'} keys="k" onClick={() => act({ do: 'toggle' })} />
         <span className="time">
           {timecode(now)} <span className="time-total">/ {timecode(duration)}</span>
         </span>
+        {chapters.length > 0 && (
+          <button type="button" className="chapter-now" aria-haspopup="dialog" aria-expanded={menu === 'chapters'} title="Chapters" onClick={() => openMenu('chapters')}>
+            <Icon name="list" size={18} />
+            <span className="visually-hidden">Chapters; now: </span>
+            <span className="chapter-now-title">{chapter?.title ?? 'Chapters'}</span>
+          </button>
+        )}
         <span className="stretch" />
         <ControlButton icon={muted ? 'mute' : 'sound'} label={muted ? 'Sound on' : 'Sound off'} keys="m" className="roomy-only" onClick={() => act({ do: 'mute' })} />
         <input
@@ -59,37 +56,21 @@ export function Controls({ state, act, seek, setVolume, setSpeed, qualities, qua
           onChange={(event) => setVolume(Number(event.target.value))}
           style={{ '--played': `${(muted ? 0 : volume) * 100}%` } as CSSProperties}
         />
-        <select aria-label="Speed" title="Speed (< >)" value={speed} onChange={(event) => setSpeed(Number(event.target.value))}>
-          {[...new Set([...SPEEDS, speed])]
-            .sort((a, b) => a - b)
-            .map((s) => (
-              <option key={s} value={s}>
-                {s} ×
-              </option>
-            ))}
-        </select>
-        {qualities.length > 1 && (
-          <select aria-label="Quality" title="Quality" value={quality} onChange={(event) => setQuality(Number(event.target.value))}>
-            <option value={-1}>{current && quality === -1 ? `Auto · ${current}` : 'Auto'}</option>
-            {qualities.map((q) => (
-              <option key={q.level} value={q.level}>
-                {q.label}
-              </option>
-            ))}
-          </select>
-        )}
         {hasCaptions && <ControlButton icon="captions" label="Captions" keys="c" pressed={showCaptions} onClick={() => act({ do: 'captions' })} />}
-        <ControlButton icon="keyboard" label="Keys" keys="?" className="wide-only" onClick={() => act({ do: 'help' })} />
-        {document.pictureInPictureEnabled && (
-          <ControlButton
-            icon="pip"
-            label="Picture in picture"
-            className="wide-only"
-            onClick={() => {
-              const done = document.pictureInPictureElement ? document.exitPictureInPicture() : video.current!.requestPictureInPicture();
-              done.catch(() => undefined); // refused by the browser: nothing changes
-            }}
-          />
+        <button
+          type="button"
+          className="control settings-button"
+          aria-label="Settings"
+          aria-haspopup="dialog"
+          aria-expanded={menu === 'settings'}
+          title="Settings"
+          onClick={() => openMenu('settings')}
+        >
+          <Icon name="settings" size={22} />
+          {speed !== 1 && <span className="speed-now">{speed}×</span>}
+        </button>
+        {hasPictureInPicture && (
+          <ControlButton icon="pip" label="Picture in picture" keys="i" className="wide-only" onClick={() => act({ do: 'pip' })} />
         )}
         <ControlButton icon="fullscreen" label="Full screen" keys="f" onClick={() => act({ do: 'fullscreen' })} />
       </div>

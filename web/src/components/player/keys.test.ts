@@ -10,6 +10,7 @@ test.each([
   ['ArrowRight', { do: 'skip', seconds: 5 }],
   ['7', { do: 'jump', tenths: 7 }],
   ['>', { do: 'faster' }],
+  ['i', { do: 'pip' }],
   ['?', { do: 'help' }],
   ['x', null],
   ['Tab', null],

@@ -1,7 +1,7 @@
 /** Which key does what in the player. Pure; the player carries it out. */
 
 export type PlayerAction =
-  | { do: 'toggle' | 'mute' | 'fullscreen' | 'captions' | 'slower' | 'faster' | 'help' }
+  | { do: 'toggle' | 'mute' | 'fullscreen' | 'captions' | 'slower' | 'faster' | 'pip' | 'help' }
   | { do: 'skip'; seconds: number }
   | { do: 'louder'; by: number }
   /** Tenths of the whole. */
@@ -18,6 +18,7 @@ export const KEY_HELP: [keys: string[], what: string][] = [
   [['M'], 'sound on or off'],
   [['C'], 'captions on or off'],
   [['F'], 'full screen'],
+  [['I'], 'picture in picture'],
   [['?'], 'this list'],
 ];
 
@@ -47,6 +48,7 @@ const ACTIONS: Record<string, PlayerAction> = {
   m: { do: 'mute' },
   f: { do: 'fullscreen' },
   c: { do: 'captions' },
+  i: { do: 'pip' },
   '<': { do: 'slower' },
   '>': { do: 'faster' },
   '?': { do: 'help' },

@@ -3,15 +3,20 @@
  * the transcript beside it belongs to the page.
  */
 import { type PointerEvent, type Ref, useEffect, useImperativeHandle, useRef, useState } from 'react';
-import type { Playback } from '../../api/types';
+import type { Chapter, Playback } from '../../api/types';
 import { preferences } from '../../preferences';
+import { timecode } from '../../words';
 import { Icon } from '../icon';
 import { CaptionLines, useCaptionLines } from './caption-line';
+import { ChapterList } from './chapter-list';
 import { Controls } from './controls';
 import { type Engine, openStream, type Quality } from './hls-engine';
 import { KeyHelp } from './key-help';
 import { actionFor, belongsToControl, type PlayerAction, stepSpeed } from './keys';
+import { Menu } from './menu';
+import { Settings, useCaptionStyle } from './settings';
 import type { CaptionFile } from './use-captions';
+import { useStoryboard } from './use-storyboard';
 import { useVideo } from './use-video';
 
 export interface PlayerHandle {
@@ -23,18 +28,27 @@ interface Props {
   ref: Ref<PlayerHandle>;
   title: string;
   playback: Playback;
+  chapters: Chapter[];
+  /** All there are; the settings offer them. */
+  files: CaptionFile[];
+  /** The one that is shown while captions are. */
   captions: CaptionFile | null;
-  /** Second to open at; null is the beginning, and does not play by itself. */
+  onCaptions(file: CaptionFile): void;
+  /** Captions are on from the beginning, whatever was chosen before. */
+  captionsOn?: boolean;
+  /** Second to open at, and to play from; null opens where somebody stopped, or at the beginning, and waits. */
   startAt: number | null;
-  onTime(second: number): void;
+  onTime(second: number, resting: boolean): void;
   /** Asks for a newly signed address of the stream. */
   renew(): Promise<string>;
 }
 
 /** Controls go away after this long without a pointer or key, while it plays. */
 const IDLE_MS = 2500;
+/** How far into the film one is told that it went on where one stopped. Seconds. */
+const TOLD = 6;
 
-export function Player({ ref, title, playback, captions, startAt, onTime, renew }: Props) {
+export function Player({ ref, title, playback, chapters, files, captions, onCaptions, captionsOn, startAt, onTime, renew }: Props) {
   const frame = useRef<HTMLDivElement>(null);
   const video = useRef<HTMLVideoElement>(null);
   const engine = useRef<Engine>(null);
@@ -44,15 +58,20 @@ export function Player({ ref, title, playback, captions, startAt, onTime, renew 
   const [playing, setPlaying] = useState(-1);
   const [quality, setQuality] = useState(-1);
   const [fatal, setFatal] = useState<string | null>(null);
-  const [showCaptions, setShowCaptions] = useState(preferences.captions.read());
+  const [showCaptions, setShowCaptions] = useState(captionsOn ?? preferences.captions.read());
+  const [style, setStyle] = useCaptionStyle();
+  const [menu, setMenu] = useState<'settings' | 'chapters' | null>(null);
   const [help, setHelp] = useState(false);
   const [keysOn, setKeysOn] = useState(preferences.playerKeys.read());
   const [attempt, setAttempt] = useState(0);
   const silent = playback.kind === 'audio';
   const { idle, wake } = useIdle(!state.paused && !silent); // without a picture, the controls are all there is
   const { track, lines } = useCaptionLines(video, captions, showCaptions);
+  const storyboard = useStoryboard(playback);
+  const [resumed, setResumed] = useState(startAt === null ? (playback.resume_s ?? null) : null);
   // where and how to open it, at first and after it broke
-  const opening = useRef({ url: playback.hls_url, at: startAt ?? 0, play: false, revived: false });
+  const opening = useRef({ url: playback.hls_url, at: startAt ?? resumed ?? 0, play: false, revived: false });
+  const hasPictureInPicture = !silent && document.pictureInPictureEnabled;
 
   // the stream is opened once; a newly signed address of it only renews the token
   useEffect(() => {
@@ -83,21 +102,31 @@ export function Player({ ref, title, playback, captions, startAt, onTime, renew 
   }
 
   useEffect(() => {
-    onTime(state.now);
+    onTime(state.now, state.paused);
     if (!state.waiting) opening.current.revived = false;
-  }, [state.now, state.waiting, onTime]);
+  }, [state.now, state.paused, state.waiting, onTime]);
 
+  const away = resumed !== null && !state.waiting && (state.now < resumed - 1 || state.now > resumed + TOLD);
+  useEffect(() => {
+    if (away) setResumed(null);
+  }, [away]);
+
+  const seek = (second: number) => (video.current!.currentTime = second);
   const playFrom = (second: number) => {
-    const element = video.current!;
-    element.currentTime = second;
+    seek(second);
     // a browser may forbid sound before a click; then the film waits at its second
-    element.play().catch(() => undefined);
+    video.current!.play().catch(() => undefined);
   };
   useImperativeHandle(ref, () => ({ playFrom }), []);
 
   useEffect(() => {
     if (startAt !== null) playFrom(startAt);
   }, [startAt]);
+
+  function setCaptionsShown(shown: boolean) {
+    preferences.captions.write(shown);
+    setShowCaptions(shown);
+  }
 
   function act(action: PlayerAction) {
     const element = video.current!;
@@ -110,17 +139,16 @@ export function Player({ ref, title, playback, captions, startAt, onTime, renew 
     if (action.do === 'slower') element.playbackRate = stepSpeed(element.playbackRate, -1);
     if (action.do === 'faster') element.playbackRate = stepSpeed(element.playbackRate, 1);
     if (action.do === 'help') setHelp(true);
-    if (action.do === 'captions') {
-      preferences.captions.write(!showCaptions);
-      setShowCaptions(!showCaptions);
-    }
+    if (action.do === 'captions') setCaptionsShown(!showCaptions);
+    if (action.do === 'pip' && hasPictureInPicture) togglePictureInPicture(element);
     if (action.do === 'fullscreen') toggleFullscreen(frame.current!, element);
     wake();
   }
 
   const onKey = useRef<(event: KeyboardEvent) => void>(() => undefined);
   onKey.current = (event) => {
-    if (event.defaultPrevented || help || !keysOn || belongsToControl(event.key, event.target as HTMLElement)) return;
+    const busy = help || menu !== null || !keysOn;
+    if (event.defaultPrevented || busy || belongsToControl(event.key, event.target as HTMLElement)) return;
     const action = actionFor(event);
     if (!action) return;
     event.preventDefault();
@@ -156,12 +184,20 @@ export function Player({ ref, title, playback, captions, startAt, onTime, renew 
       >
         {track}
       </video>
-      <CaptionLines lines={lines} />
+      <CaptionLines lines={lines} style={style} />
       {!fatal && state.waiting && !state.paused && <span className="player-waiting" role="status" aria-label="Loading the film" />}
       {!fatal && state.paused && (
         <button type="button" className="player-big" aria-label="Play" tabIndex={-1} onClick={() => act({ do: 'toggle' })}>
           <Icon name="play" size={40} />
         </button>
+      )}
+      {!fatal && resumed !== null && (
+        <p className="player-resumed">
+          <span>Where you stopped, {timecode(resumed)}</span>
+          <button type="button" className="text-control" onClick={() => playFrom(0)}>
+            From the beginning
+          </button>
+        </p>
       )}
       {fatal && (
         <div className="player-fatal" role="alert">
@@ -177,23 +213,45 @@ export function Player({ ref, title, playback, captions, startAt, onTime, renew 
       <Controls
         state={state}
         act={act}
-        seek={(second) => (video.current!.currentTime = second)}
+        seek={seek}
         setVolume={(volume) => {
           video.current!.muted = false;
           video.current!.volume = volume;
         }}
-        setSpeed={(speed) => (video.current!.playbackRate = speed)}
-        qualities={qualities}
-        quality={quality}
-        playing={playing}
-        setQuality={(level) => {
-          setQuality(level);
-          engine.current?.setQuality(level);
-        }}
+        chapters={chapters}
+        storyboard={storyboard}
         hasCaptions={captions !== null}
         showCaptions={showCaptions}
-        video={video}
+        hasPictureInPicture={hasPictureInPicture}
+        menu={menu}
+        openMenu={setMenu}
       />
+      <Menu title="Settings" open={menu === 'settings'} onClose={() => setMenu(null)} frame={frame}>
+        <Settings
+          speed={state.speed}
+          setSpeed={(speed) => (video.current!.playbackRate = speed)}
+          qualities={qualities}
+          quality={quality}
+          playing={playing}
+          setQuality={(level) => {
+            setQuality(level);
+            engine.current?.setQuality(level);
+          }}
+          files={files}
+          shown={showCaptions ? captions : null}
+          setCaptions={(file) => {
+            setCaptionsShown(file !== null);
+            if (file) onCaptions(file);
+          }}
+          style={style}
+          setStyle={setStyle}
+          onPictureInPicture={hasPictureInPicture ? () => (setMenu(null), act({ do: 'pip' })) : null}
+          onKeys={() => (setMenu(null), setHelp(true))}
+        />
+      </Menu>
+      <Menu title="Chapters" open={menu === 'chapters'} onClose={() => setMenu(null)} frame={frame}>
+        <ChapterList chapters={chapters} now={state.now} total={state.duration} onPick={(second) => (setMenu(null), playFrom(second))} />
+      </Menu>
       <KeyHelp
         open={help}
         onClose={() => setHelp(false)}
@@ -226,4 +284,9 @@ function toggleFullscreen(frame: HTMLElement, video: HTMLVideoElement & { webkit
   if (document.fullscreenElement) void document.exitFullscreen();
   else if (frame.requestFullscreen) frame.requestFullscreen().catch(() => undefined);
   else video.webkitEnterFullscreen?.(); // iPhones show only the film itself
+}
+
+function togglePictureInPicture(video: HTMLVideoElement) {
+  const done = document.pictureInPictureElement ? document.exitPictureInPicture() : video.requestPictureInPicture();
+  done.catch(() => undefined); // refused by the browser: nothing changes
 }

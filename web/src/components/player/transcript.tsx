@@ -1,8 +1,9 @@
-/** What is said, beside the film: follows it, and every line opens its second. */
+/** What is said, beside the film: follows it, is searched, and every line opens its second. */
 import { type KeyboardEvent, useEffect, useRef, useState } from 'react';
-import { timecode } from '../../words';
+import { plural, timecode } from '../../words';
 import { Icon } from '../icon';
 import type { CaptionFile } from './use-captions';
+import { found } from './found';
 import { cueAt } from './vtt';
 
 interface Props {
@@ -48,18 +49,22 @@ export function Transcript({ files, chosen, onChoose, now, onPick }: Props) {
   return (
     <section className="transcript" aria-label="Transcript">
       <div className="transcript-head">
-        <h2>Transcript</h2>
+        <h2 className="visually-hidden">Transcript</h2>
         {files.length > 1 && (
           <select aria-label="Language" value={chosen.id} onChange={(event) => onChoose(files.find((f) => f.id === event.target.value)!)}>
             {files.map((file) => (
               <option key={file.id} value={file.id}>
-                {file.label}
+                {file.auto ? `${file.label} (automatic)` : file.label}
               </option>
             ))}
           </select>
         )}
-        <input type="search" aria-label="Find in the transcript" placeholder="Find" value={filter} onChange={(e) => setFilter(e.target.value)} />
+        <input type="search" aria-label="Find in the transcript" placeholder="Find what was said" value={filter} onChange={(e) => setFilter(e.target.value)} />
+        <span className="transcript-count fine" role="status">
+          {wanted !== '' && plural(shown.length, 'line')}
+        </span>
       </div>
+      {chosen.auto && <p className="transcript-auto fine">Made by a machine: there may be mistakes.</p>}
       <ol ref={list} tabIndex={-1} onWheel={stop} onTouchMove={stop} onKeyDown={walk}>
         {shown.map(({ cue, index }) => (
           <li key={index}>
@@ -75,7 +80,7 @@ export function Transcript({ files, chosen, onChoose, now, onPick }: Props) {
               <span className="transcript-time">{timecode(cue.start)}</span>
               <span>
                 {cue.voice !== null && cue.voice !== cues[index - 1]?.voice && <b>{cue.voice}: </b>}
-                {cue.text}
+                {found(cue.text, wanted).map((piece, i) => (piece.hit ? <mark key={i}>{piece.text}</mark> : piece.text))}
               </span>
             </button>
           </li>

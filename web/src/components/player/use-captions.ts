@@ -5,12 +5,15 @@
 import { type UseQueryResult, useQueries } from '@tanstack/react-query';
 import { parseProblem, unreachable } from '../../api/problem';
 import type { CaptionTrack } from '../../api/types';
+import { pathOfMedia } from './media-path';
 import { type Cue, parseVtt } from './vtt';
 
 export interface CaptionFile {
   id: string;
   language?: string | null;
   label: string;
+  /** Made by a machine, and seen through by nobody yet. */
+  auto: boolean;
   text: string;
   cues: Cue[];
 }
@@ -18,9 +21,10 @@ export interface CaptionFile {
 export function useCaptions(tracks: CaptionTrack[]) {
   return useQueries({
     queries: tracks.map((track) => ({
-      queryKey: ['captions', trackId(track)],
+      queryKey: ['captions', trackId(track), pathOfMedia(track.url)],
       queryFn: () => fetchCaptions(track),
       staleTime: Infinity,
+      gcTime: 0, // they may be edited before they are shown again
     })),
     combine,
   });
@@ -34,13 +38,13 @@ function combine(results: UseQueryResult<CaptionFile>[]) {
   };
 }
 
-async function fetchCaptions({ asset_id, language, label, url }: CaptionTrack): Promise<CaptionFile> {
+async function fetchCaptions({ asset_id, language, label, auto, url }: CaptionTrack): Promise<CaptionFile> {
   const answer = await fetch(url).catch(() => {
     throw unreachable();
   });
   const text = await answer.text();
   if (!answer.ok) throw parseProblem(answer.status, text, answer.headers.get('x-request-id'));
-  return { id: trackId({ asset_id, language }), language, label, text, cues: parseVtt(text) };
+  return { id: trackId({ asset_id, language }), language, label, auto, text, cues: parseVtt(text) };
 }
 
 /** Captions that came inside the film share its id: only the language tells them apart. */

@@ -46,7 +46,8 @@ function parseBlock(block: string): Cue[] {
   return [{ start, end, voice: /<v(?:\.[^ >]*)?\s+([^>]+)>/.exec(markup)?.[1]?.trim() ?? null, text }];
 }
 
-function seconds(text: string | undefined): number | null {
+/** `1:02:03.500` and its shorter and older spellings; null when it is no time of a caption. */
+export function seconds(text: string | undefined): number | null {
   const match = /^(?:(\d+):)?(\d{1,2}):(\d{1,2})[.,](\d{1,3})$/.exec(text?.trim() ?? '');
   if (!match) return null;
   const [, h = '0', m = '0', s = '0', fraction = '0'] = match;
