@@ -158,7 +158,7 @@ impl Breakers {
         let detail = detail.into();
         let dice = rand::random_range(0.0..1.0);
         if self.with(dependency, |breaker| breaker.failed(Instant::now(), detail.clone(), dice)) {
-            warn!("{dependency} does not answer; what needs it waits until it does: {detail}");
+            warn!("{dependency} {}; what needs it waits: {detail}", dependency.trouble());
             telemetry::breaker(dependency.as_str(), telemetry::Breaker::Open);
         }
         self.changed.send_replace(());
