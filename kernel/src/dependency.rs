@@ -18,10 +18,12 @@ pub enum Dependency {
     Objects,
     Model,
     Smtp,
+    /// The disk that children and uploads work on: a host's own, and full for a while.
+    Scratch,
 }
 
 impl Dependency {
-    pub const ALL: [Self; 5] = [Self::Database, Self::Broker, Self::Objects, Self::Model, Self::Smtp];
+    pub const ALL: [Self; 6] = [Self::Database, Self::Broker, Self::Objects, Self::Model, Self::Smtp, Self::Scratch];
 
     /// The word used in SQL, JSON, metrics and logs.
     pub fn as_str(self) -> &'static str {
@@ -31,6 +33,15 @@ impl Dependency {
             Self::Objects => "objects",
             Self::Model => "model",
             Self::Smtp => "smtp",
+            Self::Scratch => "scratch",
+        }
+    }
+
+    /// What is wrong when it cannot be used.
+    pub fn trouble(self) -> &'static str {
+        match self {
+            Self::Scratch => "is full",
+            Self::Database | Self::Broker | Self::Objects | Self::Model | Self::Smtp => "does not answer",
         }
     }
 }
@@ -44,15 +55,17 @@ impl fmt::Display for Dependency {
             Self::Objects => "the object store",
             Self::Model => "the embedding model",
             Self::Smtp => "the mail server",
+            Self::Scratch => "the server's disk",
         })
     }
 }
 
 /// What a stage's jobs cannot do without. A doorbell that is away is none of it: the sweep rings instead.
 pub fn needed_by(stage: Stage) -> &'static [Dependency] {
-    use Dependency::{Database, Model, Objects};
+    use Dependency::{Database, Model, Objects, Scratch};
     match stage {
-        Stage::Ingest | Stage::Transcode | Stage::Extract | Stage::Certify => &[Database, Objects],
+        Stage::Ingest => &[Database, Objects],
+        Stage::Transcode | Stage::Extract | Stage::Certify => &[Database, Objects, Scratch],
         Stage::Embed => &[Database, Model],
         Stage::Index | Stage::Publish => &[Database],
     }
@@ -60,7 +73,7 @@ pub fn needed_by(stage: Stage) -> &'static [Dependency] {
 
 /// The service does not answer; nothing is known to be wrong with what was asked of it.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} does not answer")]
+#[error("{0} {trouble}", trouble = .0.trouble())]
 pub struct Down(pub Dependency);
 
 /// The service whose absence caused this error, if that is what caused it.
@@ -68,14 +81,16 @@ pub fn blamed(error: &anyhow::Error) -> Option<Dependency> {
     if let Some(Down(dependency)) = error.downcast_ref() {
         return Some(*dependency);
     }
-    error.chain().find_map(|cause| {
+    let named = error.chain().find_map(|cause| {
         if let Some(error) = cause.downcast_ref::<sqlx::Error>() {
             return database_gone(error).then_some(Dependency::Database);
         }
         // A stream of bytes can only fail with an I/O error, which does not name what it wraps as its cause.
         let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         wrapped.and_then(|inner| inner.downcast_ref()).map(|Down(dependency)| *dependency)
-    })
+    });
+    // A store and a database without space name themselves.
+    named.or_else(|| storage_full(error).then_some(Dependency::Scratch))
 }
 
 /// Whether the error comes from a disk, a quota or a database without space.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use kernel::dependency::Dependency;
 use kernel::events::{self, Cause};
 use kernel::http::Role;
 use kernel::id::{AssetId, JobId};
@@ -139,6 +140,32 @@ async fn a_transient_failure_is_tried_again_and_too_many_are_dead() {
     assert_eq!(control::retry(&test.env.db, id.into()).await.unwrap(), control::Answer::Done);
     assert_eq!(asset_state(&test, asset_id).await, ("processing".into(), None, None));
     assert_eq!(control::retry(&test.env.db, id.into()).await.unwrap(), control::Answer::WrongState);
+}
+
+#[tokio::test]
+async fn what_a_sort_of_failure_allows_is_counted_by_itself() {
+    let test = TestEnv::new().await;
+    let asset_id = an_asset(&test).await;
+    enqueue(&test, TranscodeMedia { asset_id }).await;
+    let fails = async |failure: Failure| {
+        sqlx::query("update jobs set run_at = now()").execute(&test.env.db).await.unwrap();
+        let job = claim_one(&test.env.db, Stage::Transcode, "w", LEASE).await.unwrap();
+        ledger::fail(&test.env.db, &job, &failure, Duration::ZERO, Usage::default()).await.unwrap()
+    };
+    let lost = || Failure { class: Class::Lost, ..Failure::transient("worker_lost", "gone") };
+    let memory = || Failure::resource("out_of_memory", "too large");
+    for failure in [lost(), lost(), memory(), lost(), memory(), memory()] {
+        assert!(matches!(fails(failure.clone()).await, ledger::Aftermath::Retry(_)), "{failure}");
+    }
+    assert_eq!(fails(memory()).await, ledger::Aftermath::Dead, "the third in a row");
+
+    // a full disk on the way costs nothing
+    enqueue(&test, TranscodeMedia { asset_id }).await;
+    for _ in 0..20 {
+        assert!(matches!(fails(Failure::dependency(Dependency::Scratch)).await, ledger::Aftermath::Retry(_)));
+    }
+    let failures: i32 = sqlx::query_scalar("select failures from jobs where state = 'parked'").fetch_one(&test.env.db).await.unwrap();
+    assert_eq!(failures, 0);
 }
 
 #[tokio::test]

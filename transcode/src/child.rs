@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use kernel::child::ChildFailure;
 use kernel::child::outputs::{self, Output};
-use kernel::jobs::Class;
+use kernel::dependency::Dependency;
+use kernel::jobs::{Class, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -38,7 +39,7 @@ pub struct Made {
 /// Answers a [`Request`] with what was [`Made`]. Progress counts frames of the source.
 ///
 /// # Errors
-/// Poison with the code of a [`TranscodeError`]; a full disk is a resource, the rest of our own troubles transient.
+/// Poison with the code of a [`TranscodeError`]; a full disk is a service away, the rest of our own troubles transient.
 pub fn run(request: Value, progress: &mut dyn FnMut(u64, u64)) -> Result<Value, ChildFailure> {
     let request: Request = serde_json::from_value(request).map_err(|error| ours(Class::Transient, "internal", error.to_string()))?;
     let mut report = |Progress { frames_done, frames_total }| progress(frames_done, frames_total);
@@ -48,13 +49,15 @@ pub fn run(request: Value, progress: &mut dyn FnMut(u64, u64)) -> Result<Value, 
 }
 
 fn failure(error: TranscodeError) -> ChildFailure {
-    let class = match error.code() {
-        _ if error.hopeless() => Class::Poison,
-        "scratch_full" => Class::Resource,
-        _ => Class::Transient,
-    };
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    ChildFailure { class, code: error.code().into(), reason: error.sentence(), detail: Some(format!("{error}{cause}")) }
+    let detail = Some(format!("{error}{cause}"));
+    if error.disk_full() {
+        // Nothing is wrong with the film: it waits until there is space.
+        let Failure { class, code, reason, .. } = Failure::dependency(Dependency::Scratch);
+        return ChildFailure { class, code, reason, detail };
+    }
+    let class = if error.hopeless() { Class::Poison } else { Class::Transient };
+    ChildFailure { class, code: error.code().into(), reason: error.sentence(), detail }
 }
 
 fn ours(class: Class, code: &str, detail: String) -> ChildFailure {
@@ -69,6 +72,14 @@ fn ours(class: Class, code: &str, detail: String) -> ChildFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_nothing_against_the_film() {
+        let full = failure(TranscodeError::Io { doing: "write a segment", source: std::io::ErrorKind::StorageFull.into() });
+        assert_eq!((full.class, full.code.as_str()), (Class::Dependency, "scratch_down"));
+        let gone = failure(TranscodeError::Io { doing: "write a segment", source: std::io::ErrorKind::NotFound.into() });
+        assert_eq!((gone.class, gone.code.as_str()), (Class::Transient, "scratch_failed"));
+    }
 
     #[test]
     fn a_file_that_is_not_there_is_our_trouble_and_a_file_of_words_is_the_teachers() {

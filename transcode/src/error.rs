@@ -48,7 +48,6 @@ impl TranscodeError {
             Self::TooLong => "too_long",
             Self::CodecUnsupported { .. } => "codec_unsupported",
             Self::EncryptedMedia => "encrypted_media",
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => "scratch_full",
             Self::Io { .. } => "scratch_failed",
             Self::Library { .. } => "encoder_failed",
         }
@@ -93,6 +92,11 @@ impl TranscodeError {
         !matches!(self, Self::Io { .. } | Self::Library { .. })
     }
 
+    /// True when only space is missing.
+    pub fn disk_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
+
     pub(crate) fn unreadable(detail: impl Into<String>) -> Self {
         Self::MediaUnreadable { detail: detail.into() }
     }
@@ -120,10 +124,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_is_told_apart_from_other_io_errors_and_neither_is_hopeless() {
+    fn trouble_of_ours_is_not_hopeless_and_a_full_disk_is_told_apart() {
         let full = TranscodeError::Io { doing: "write a segment", source: io::ErrorKind::StorageFull.into() };
         let gone = TranscodeError::Io { doing: "write a segment", source: io::ErrorKind::NotFound.into() };
-        assert_eq!((full.code(), gone.code()), ("scratch_full", "scratch_failed"));
+        assert!(full.disk_full() && !gone.disk_full());
         assert!(!full.hopeless() && !gone.hopeless());
         assert!(TranscodeError::EmptyFile.hopeless());
     }

@@ -115,8 +115,20 @@ export class Visit {
 
   /** Waits until a condition on the page holds; `what` is for the message when it never does. */
   async until(what, condition, argument) {
-    await this.page.waitForFunction(condition, argument).catch((error) => {
-      throw new Error(`never happened: ${what}\n${error.message}`);
+    await this.page.waitForFunction(condition, argument).catch(async (error) => {
+      const film = await this.page.evaluate(filmAsItIs).catch(() => null);
+      throw new Error(`never happened: ${what}\n${error.message}${film ? `\nthe film: ${JSON.stringify(film)}` : ''}`);
     });
   }
+}
+
+/** For the message of a wait that ended: what the page's film was doing, or null where there is none. */
+function filmAsItIs() {
+  const video = document.querySelector('.player video');
+  if (!video) return null;
+  const { currentTime, duration, readyState, networkState, playbackRate, defaultPlaybackRate, paused, seeking, error } = video;
+  const loaded = [...Array(video.buffered.length).keys()].map((i) => [video.buffered.start(i), video.buffered.end(i)]);
+  const shown = document.querySelector('.player').dataset.state;
+  const remembered = Object.fromEntries(Object.entries(localStorage));
+  return { shown, currentTime, duration, readyState, networkState, playbackRate, defaultPlaybackRate, paused, seeking, error: error?.message, loaded, remembered };
 }

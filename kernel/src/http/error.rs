@@ -173,9 +173,10 @@ impl From<anyhow::Error> for ApiError {
         }
         let Some(dependency) = dependency::blamed(&cause) else { return internal(&cause) };
         // Once per outage is enough in the log: the breaker says it. This is for whoever looks closer.
-        debug!("{dependency} does not answer: {cause:#}");
+        debug!("{dependency} {}: {cause:#}", dependency.trouble());
         let code = format!("{}_down", dependency.as_str());
-        let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, format!("{dependency} does not answer; try again in a moment"));
+        let mut error =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, code, format!("{dependency} {}; try again in a moment", dependency.trouble()));
         error.retry_after = Some(RETRY_AFTER);
         error.blamed = Some(Blamed(dependency, format!("{cause:#}")));
         error

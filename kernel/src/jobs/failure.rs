@@ -37,15 +37,37 @@ impl Class {
             Self::Lost => "lost",
         }
     }
+}
 
-    /// After how many failures a job is dead, where the class knows better than the kind of job; `None`: where the
-    /// job's own limit decides.
-    pub fn most_failures(self) -> Option<i32> {
+/// Failures that are alike: as their class, but an input that breaks the process which reads it is told from other
+/// mishaps that may go right next time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Poison,
+    Crash,
+    Resource,
+    Other,
+}
+
+impl Sort {
+    /// Of a failure as the ledger keeps it.
+    pub fn of(class: &str, code: &str) -> Self {
+        match class {
+            "poison" => Self::Poison,
+            "resource" => Self::Resource,
+            _ if ending::code::CRASHES.contains(&code) => Self::Crash,
+            _ => Self::Other,
+        }
+    }
+
+    /// After how many of them in a row a job is dead; `None`: only its own limit for all failures decides.
+    pub fn most(self) -> Option<i32> {
         match self {
             Self::Poison => Some(1),
             // What was too much once mostly is so again, unless the second attempt is given more.
             Self::Resource => Some(3),
-            Self::Transient | Self::Dependency | Self::Lost => None,
+            Self::Crash => Some(MOST_CRASHES),
+            Self::Other => None,
         }
     }
 }
@@ -83,7 +105,7 @@ impl Failure {
         Self {
             class: Class::Dependency,
             code: format!("{}_down", dependency.as_str()),
-            reason: format!("{dependency} does not answer; processing goes on by itself when it does"),
+            reason: format!("{dependency} {}; processing goes on by itself afterwards", dependency.trouble()),
             detail: None,
         }
     }
@@ -99,10 +121,9 @@ impl Failure {
         Self { class: Class::Lost, code: "lease_lost".into(), reason: "another worker took over".into(), detail: None }
     }
 
-    /// After how many failures of this kind a job is dead: as the class says, and sooner than other transient ones
-    /// for what the input does to the process that reads it, since it will mostly do it again.
-    pub fn most_failures(&self) -> Option<i32> {
-        if ending::code::CRASHES.contains(&self.code.as_str()) { Some(MOST_CRASHES) } else { self.class.most_failures() }
+    /// What repeats when this happens again.
+    pub fn sort(&self) -> Sort {
+        Sort::of(self.class.as_str(), &self.code)
     }
 
     /// Adds what an operator wants to know.
@@ -152,11 +173,11 @@ mod tests {
 
     #[test]
     fn what_breaks_its_reader_is_given_up_sooner_than_what_waits_for_a_service() {
-        assert_eq!(Failure::poison("pdf_encrypted", "x").most_failures(), Some(1));
+        assert_eq!(Failure::poison("pdf_encrypted", "x").sort().most(), Some(1));
         for code in ending::code::CRASHES {
-            assert_eq!(Failure::transient(code, "x").most_failures(), Some(3), "{code}");
+            assert_eq!(Failure::transient(code, "x").sort().most(), Some(3), "{code}");
         }
-        assert_eq!(Failure::transient("internal", "x").most_failures(), None);
-        assert_eq!(Failure::transient(ending::code::KILLED, "x").most_failures(), None);
+        assert_eq!(Failure::transient("internal", "x").sort().most(), None);
+        assert_eq!(Failure::transient(ending::code::KILLED, "x").sort().most(), None);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use sqlx::{PgConnection, PgPool};
 
+use super::failure::Sort;
 use super::{Class, Failure, Lane, Stage};
 use crate::chaos::{self, Protection};
 use crate::child::Usage;
@@ -270,12 +271,27 @@ const LARGEST_FACTOR: f32 = 4.0;
 /// Records a failed attempt: parked for a pause, or dead, and then its asset fails with it.
 ///
 /// A service that is away costs the job none of its attempts. An attempt that met a limit gets twice of it next time.
+/// What is sooner given up than other failures must have happened so often in a row: a lost worker in between says
+/// nothing of the input.
 pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Duration, used: Usage) -> Result<Aftermath> {
     let mut tx = db.begin().await.context("begin recording a failure")?;
     let away = failure.class == Class::Dependency;
     let failures = job.failures + i32::from(!away);
-    let most = job.max_failures.min(failure.most_failures().unwrap_or(i32::MAX));
-    let dead = !away && failures >= most;
+    let last = sqlx::query!(
+        "select failure_class, failure_code, failures_alike from jobs where id = $1 and attempt = $2 and state = 'running' for update",
+        job.id.0,
+        job.attempt,
+    )
+    .fetch_optional(&mut *tx)
+    .await
+    .context("look at the last failure")?;
+    // What `retry` has forgiven does not count.
+    let before = last.filter(|_| job.failures > 0).map_or(0, |last| {
+        let sort = Sort::of(last.failure_class.as_deref().unwrap_or_default(), last.failure_code.as_deref().unwrap_or_default());
+        if sort == failure.sort() { last.failures_alike } else { 0 }
+    });
+    let alike = before + i32::from(!away);
+    let dead = !away && (failures >= job.max_failures || failure.sort().most().is_some_and(|most| alike >= most));
     let pause = if away { jittered(DEPENDENCY_PAUSE, 1, job.id) } else { jittered(backoff, failures, job.id) };
     let factor = if failure.class == Class::Resource { (job.limits_factor * 2.0).min(LARGEST_FACTOR) } else { job.limits_factor };
     let changed = sqlx::query!(
@@ -283,7 +299,7 @@ pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Durati
             set state = case when $3 then 'dead' else 'parked' end, failures = $4, lease_until = null,
                 run_at = now() + make_interval(secs => $5), ended_at = case when $3 then now() end,
                 failure_class = $6, failure_code = $7, failure_reason = $8, failure_detail = $9, limits_factor = $10,
-                used_memory_bytes = $11, used_cpu_seconds = $12
+                used_memory_bytes = $11, used_cpu_seconds = $12, failures_alike = $13
           where id = $1 and attempt = $2 and state = 'running'",
         job.id.0,
         job.attempt,
@@ -297,6 +313,7 @@ pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Durati
         factor,
         memory_bytes(used),
         cpu_seconds(used),
+        alike,
     )
     .execute(&mut *tx)
     .await;
