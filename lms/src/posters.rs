@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::delivery;
 use crate::extract::Id;
 
 pub(crate) fn router() -> OpenApiRouter<Env> {
@@ -51,7 +52,7 @@ struct PosterChoice {
 async fn list(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>) -> Result<Json<Vec<Poster>>, ApiError> {
     let mut conn = env.db.acquire().await?;
     access::asset(&mut conn, &who, id).await?.1.editor()?;
-    Ok(Json(posters(&mut conn, &env, id).await?))
+    Ok(Json(posters(&mut conn, &env, &who, id).await?))
 }
 
 /// Choose the picture that a video is shown by.
@@ -74,16 +75,16 @@ async fn choose(
 ) -> Result<Json<Vec<Poster>>, ApiError> {
     let mut conn = env.db.acquire().await?;
     access::asset(&mut conn, &who, id).await?.1.editor()?;
-    let known = posters(&mut conn, &env, id).await?;
+    let known = posters(&mut conn, &env, &who, id).await?;
     if body.file.as_ref().is_some_and(|file| known.iter().all(|poster| poster.file != *file)) {
         let detail = "is none of the pictures of this video".into();
         return Err(ApiError::unprocessable(vec![FieldError { pointer: "/file".into(), detail }]));
     }
     sqlx::query!("update assets set poster_file = $2 where id = $1", id.0, body.file).execute(&mut *conn).await?;
-    Ok(Json(posters(&mut conn, &env, id).await?))
+    Ok(Json(posters(&mut conn, &env, &who, id).await?))
 }
 
-async fn posters(conn: &mut PgConnection, env: &Env, id: AssetId) -> Result<Vec<Poster>, ApiError> {
+async fn posters(conn: &mut PgConnection, env: &Env, who: &Principal, id: AssetId) -> Result<Vec<Poster>, ApiError> {
     let row = sqlx::query!(
         r#"select a.kind as "kind: Kind", a.poster_file, s.prefix as "prefix?", s.poster, s.manifest -> 'posters' as candidates
              from assets a left join streams s on s.asset_id = a.id where a.id = $1"#,
@@ -97,8 +98,8 @@ async fn posters(conn: &mut PgConnection, env: &Env, id: AssetId) -> Result<Vec<
     let own = poster.rsplit('/').next().unwrap_or_default();
     let files = files(own, row.candidates);
     let chosen = row.poster_file.filter(|file| files.contains(file)).unwrap_or_else(|| own.to_owned());
-    let (prefix, now) = (Prefix::parse(&prefix)?, env.clock.now());
-    Ok(files.into_iter().map(|file| Poster { url: env.signer.in_prefix(&prefix, &file, now), chosen: file == chosen, file }).collect())
+    let folder = delivery::folder(env, who.account_id, id, &Prefix::parse(&prefix)?, env.clock.now());
+    Ok(files.into_iter().map(|file| Poster { url: format!("{folder}/{file}"), chosen: file == chosen, file }).collect())
 }
 
 /// The candidates, and the program's own choice where it is none of them.

@@ -130,7 +130,7 @@ export interface components {
             file_name: string;
             id: components["schemas"]["AssetId"];
             kind?: components["schemas"]["Kind"] | null;
-            /** @description Captions: ISO 639-3, as somebody said or as it was found in the text. */
+            /** @description BCP 47, as somebody or a file name said or as it was found in the text. */
             language?: string | null;
             /** @description MIME type found in the bytes. */
             media_type?: string | null;
@@ -213,13 +213,16 @@ export interface components {
             stage: components["schemas"]["Stage"];
         };
         CaptionTrack: {
+            /** @description The captions' own asset; the asset itself for what was inside the film. */
             asset_id: components["schemas"]["AssetId"];
             /** @description Made by a machine, and seen through by nobody yet. */
             auto: boolean;
+            /** @description Among the captions of this asset. */
+            id: string;
             label: string;
-            /** @description ISO 639-3, where it is known. */
+            /** @description BCP 47, where it is known. */
             language?: string | null;
-            /** @description They also tell what is heard besides speech. */
+            /** @description For those who cannot hear: they also tell what is heard besides speech. */
             sdh: boolean;
             /** @description WebVTT. */
             url: string;
@@ -236,7 +239,7 @@ export interface components {
          *         }
          *       ],
          *       "label": "English",
-         *       "language": "eng",
+         *       "language": "en",
          *       "sdh": false
          *     }
          */
@@ -260,7 +263,7 @@ export interface components {
          *         }
          *       ],
          *       "label": "English",
-         *       "language": "eng",
+         *       "language": "en",
          *       "sdh": false
          *     }
          */
@@ -271,7 +274,7 @@ export interface components {
             cues: components["schemas"]["EditedCue"][];
             /** @description As learners see it in the menu. */
             label: string;
-            /** @description ISO 639-3, where it is known. */
+            /** @description BCP 47, where it is known. */
             language?: string | null;
             /** @description They also tell what is heard besides speech. */
             sdh: boolean;
@@ -977,7 +980,7 @@ export interface components {
                 file_name: string;
                 id: components["schemas"]["AssetId"];
                 kind?: components["schemas"]["Kind"] | null;
-                /** @description Captions: ISO 639-3, as somebody said or as it was found in the text. */
+                /** @description BCP 47, as somebody or a file name said or as it was found in the text. */
                 language?: string | null;
                 /** @description MIME type found in the bytes. */
                 media_type?: string | null;
@@ -1168,16 +1171,18 @@ export interface components {
             reason?: string;
         };
         /**
-         * @description All addresses are relative to the origin, signed, and end after a while: ask again then.
+         * @description All addresses are relative to the origin, yours alone, and end after a while: ask again before that, and put the token
+         *     of the new addresses (the part after `/stream/`) into those you have.
          * @example {
          *       "captions": [
          *         {
          *           "asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
          *           "auto": false,
+         *           "id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
          *           "label": "English",
-         *           "language": "eng",
+         *           "language": "en",
          *           "sdh": false,
-         *           "url": "/media/…/captions.vtt"
+         *           "url": "/stream/1795172400.0193….kXo…/0193…/0193….1/captions/0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10/captions.vtt"
          *         }
          *       ],
          *       "chapters": [
@@ -1187,19 +1192,28 @@ export interface components {
          *         }
          *       ],
          *       "duration_ms": 121400,
-         *       "hls_url": "/media/1795172400.kXo…/assets/0193…/0193….1/master.m3u8",
+         *       "expires_in": 300,
+         *       "hls_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/master.m3u8",
          *       "kind": "video",
-         *       "poster_url": "/media/1795172400.kXo…/assets/0193…/0193….1/poster.jpg",
-         *       "resume_s": 734.2
+         *       "poster_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/poster.jpg",
+         *       "resume_s": 734.2,
+         *       "storyboard_url": null
          *     }
          */
         Playback: components["schemas"]["Viewing"] & {
             captions: components["schemas"]["CaptionTrack"][];
             /** Format: int64 */
             duration_ms: number;
+            /**
+             * Format: int64
+             * @description Seconds until the addresses end.
+             */
+            expires_in: number;
             hls_url: string;
             kind: components["schemas"]["Kind"];
             poster_url?: string | null;
+            /** @description WebVTT whose cues are pieces of pictures, for the seek bar. */
+            storyboard_url?: string | null;
         };
         /** @description One stage's pool in one process. */
         PoolReport: {
