@@ -85,6 +85,13 @@ async fn arm(fleet: &Fleet, score: &Score, dice: &Dice, control: &str) {
         let what = if dice.roll(100) < still { "stop" } else { "kill" };
         let _ = std::fs::write(fleet.chaos.join("armed").join(label), format!("{what} {}", dice.roll(2)));
     }
+    // A job is only handed back by a worker that is asked to stop.
+    if labels.iter().any(|label| label.starts_with("release."))
+        && let Some(name) = dice.pick(&WORKERS)
+        && fleet.signal(name, libc::SIGTERM)
+    {
+        score.note("workers asked to stop");
+    }
     let begun = Instant::now();
     let fired = loop {
         let fired = fired(fleet);

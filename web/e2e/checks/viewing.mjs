@@ -82,6 +82,7 @@ export const checks = [
 
       await bar.focus();
       await page.keyboard.press('End');
+      await visit.until('the bar is at its end', () => Number(document.querySelector('.player .seek').value) > 100);
       await page.keyboard.press('Home');
       await page.locator('.seek-picture[data-at="storyboard-1.jpg 0,0"]').waitFor();
       assert.ok(asked > 0, 'the picture is fetched');

@@ -63,6 +63,9 @@ const OWN_CAPTIONS = {
   timelineController: undefined,
 } as unknown as Partial<HlsConfig>;
 
+/** How much of a film is loaded ahead at most, in seconds: who watches a minute of a lecture need not fetch all of it. */
+const AHEAD = 60;
+
 function withHlsJs(video: HTMLVideoElement, url: string, startAt: number, events: EngineEvents): Engine {
   let newest = url;
   let healed = false;
@@ -76,6 +79,7 @@ function withHlsJs(video: HTMLVideoElement, url: string, startAt: number, events
   const hls = new Hls({
     ...OWN_CAPTIONS,
     startPosition: startAt,
+    maxMaxBufferLength: AHEAD,
     fragLoadPolicy: patient(usual.fragLoadPolicy, expired),
     playlistLoadPolicy: patient(usual.playlistLoadPolicy, expired),
     keyLoadPolicy: patient(usual.keyLoadPolicy, expired),
