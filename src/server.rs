@@ -195,7 +195,7 @@ pub fn app(env: &Env, parts: &[Part], searcher: Arc<Searcher>) -> Router {
     let (api, description) = api(parts, searcher).split_for_parts();
     let description = with_unique_ids(description);
     // Media and streams of progress are sent as they are; a playlist is text.
-    let compress = SizeAbove::new(256)
+    let compress = SizeAbove::default()
         .and(NotForContentType::const_new("video/"))
         .and(NotForContentType::const_new("image/"))
         .and(NotForContentType::const_new("application/octet-stream"))

@@ -128,7 +128,9 @@ pub async fn upload(
         loop {
             let processing: i64 =
                 sqlx::query_scalar("select count(*) from assets where state = 'processing'").fetch_one(&fleet.db).await.unwrap_or(i64::MAX);
-            if processing > 24 || promises.paused.load(Ordering::Relaxed) {
+            // Once the storm is over, what stands still will not move any more: a control may have seen to that.
+            let crowded = processing > 24 && promises.open.load(Ordering::Relaxed);
+            if crowded || promises.paused.load(Ordering::Relaxed) {
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
             }

@@ -187,7 +187,15 @@ async fn no_address_of_a_stream_opens_for_anybody_else() {
     let playback = world.playback(&learner).await;
     let urls = walk(up, &playback);
     let rests: BTreeSet<&str> = urls.iter().map(|url| parts(url)[3]).collect();
-    for wanted in ["master.m3u8", "poster.jpg", "audio/init.mp4", "storyboard.vtt", "storyboard-1.jpg", "audio/seg-00003.m4s", "captions/captions-en/index.m3u8"] {
+    for wanted in [
+        "master.m3u8",
+        "poster.jpg",
+        "audio/init.mp4",
+        "storyboard.vtt",
+        "storyboard-1.jpg",
+        "audio/seg-00003.m4s",
+        "captions/captions-en/index.m3u8",
+    ] {
         assert!(rests.contains(wanted), "{wanted} in {rests:#?}");
     }
     for part in ["/iframes.m3u8", "x180/seg-00001.m4s", "/captions.vtt", "captions/captions-de-sdh/seg-00003-"] {
@@ -330,7 +338,7 @@ async fn captions_are_renditions_cut_like_the_film() {
     let playlist = text(up, &playlist_url);
     assert_eq!(durations(&playlist), durations(&text(up, &beside(master_url, &film))), "cut at the same places");
     let segments: Vec<String> = named(&playlist).iter().map(|name| text(up, &beside(&playlist_url, name))).collect();
-    let across = "00:00:03.500 --> 00:00:08.500\nIt stays for a while &amp; then some.\n";
+    let across = "00:00:03.521 --> 00:00:08.521\nIt stays for a while &amp; then some.\n";
     assert_eq!(segments.len(), 3);
     for (segment, wanted) in segments.iter().zip([vec!["tide comes in", across], vec![across], vec![across, "It goes out"]]) {
         assert!(segment.starts_with("WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:0\n"), "{segment}");

@@ -195,14 +195,7 @@ mod tests {
 
     #[test]
     fn a_file_is_called_by_language_and_purpose() {
-        let track = CaptionFile {
-            file: String::new(),
-            language: "pt-BR".into(),
-            title: None,
-            sdh: true,
-            forced: false,
-            default: false,
-        };
+        let track = CaptionFile { file: String::new(), language: "pt-BR".into(), title: None, sdh: true, forced: false, default: false };
         assert_eq!(file_stem(&track), "captions-pt-br-sdh");
         assert_eq!(file_stem(&CaptionFile { sdh: false, forced: true, ..track }), "captions-pt-br-forced");
     }
