@@ -141,7 +141,7 @@ fn windows(track: &TrackIndex, segment: i64, total: usize, length: usize, lead: 
 }
 
 /// Where segments start: at the first picture at or after each grid point, or on the point itself when no picture comes
-/// soon. The same rule as [`crate::cadence::Cadence`], which works on pictures as they come.
+/// soon. The same rule as `cadence::Cadence`, which works on pictures as they come.
 pub fn cuts(times: &[i64], segment: i64, end: i64) -> Vec<i64> {
     let mut cuts = vec![0];
     let mut grid = segment;
