@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::program::{Person, Up, answer, data_folder, fixture, objects, sample};
+use crate::program::{Person, Up, answer, data_folder, fixture, objects, sample, walk};
 
 #[tokio::test]
 async fn every_bad_file_fails_with_its_code_and_a_good_one_still_goes_through() {
@@ -72,15 +72,6 @@ async fn names_are_kept_as_they_are_and_never_become_paths() {
     }
     let keys: Vec<String> = walk(&objects(data.path())).iter().map(|path| path.display().to_string()).collect();
     assert!(keys.iter().all(|key| !key.contains("passwd") && !key.contains("bold")), "{keys:?}");
-}
-
-fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] })
-        .collect()
 }
 
 #[tokio::test]

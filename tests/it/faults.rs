@@ -1,10 +1,13 @@
 //! Killing: whatever dies at whatever moment, everything is published once and nothing is left over.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use crate::program::{Person, Up, data_folder, fixture, objects, run};
+use crate::program::{Person, Up, data_folder, fixture, objects, run, walk};
 
 /// Thirty uploads of all kinds, each with bytes of its own.
 fn mixed() -> Vec<(String, Vec<u8>)> {
@@ -57,8 +60,13 @@ async fn twenty_kills_at_random_moments_lose_nothing_and_double_nothing() {
     let mut teacher = Person::new(&up, "Ada", "instructor").await;
     let course = teacher.course("Under fire").await;
     let mut assets = Vec::new();
+    let mut media = Vec::new();
     for (name, bytes) in mixed() {
-        assets.push(teacher.upload(&course, &name, bytes).await);
+        let asset = teacher.upload(&course, &name, bytes.clone()).await;
+        if name.ends_with(".mp4") || name.ends_with(".m4a") {
+            media.push((asset.clone(), bytes));
+        }
+        assets.push(asset);
     }
     let (mut programs, mut children) = (0, 0);
     while programs + children < 20 {
@@ -103,9 +111,37 @@ async fn twenty_kills_at_random_moments_lose_nothing_and_double_nothing() {
     let ended = tokio::time::timeout(Duration::from_secs(90), swept).await;
     assert!(ended.is_ok(), "seed {seed}: {:#?}", failing(&doctor(data.path())));
     assert_eq!(up.stop(), Some(0));
+    for (asset, bytes) in &media {
+        assert_eq!(stored(data.path(), asset), undisturbed(bytes), "seed {seed}: {asset} has other bytes than without a kill");
+    }
 }
 
-fn doctor(data: &std::path::Path) -> Value {
+/// The files of an asset's stream, and a hash of each.
+fn stored(data: &Path, asset: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    let folder = objects(data).join("assets").join(asset);
+    let versions: Vec<_> = std::fs::read_dir(&folder).expect("the asset's folder").flatten().map(|entry| entry.path()).collect();
+    assert_eq!(versions.len(), 1, "{versions:?}");
+    hashed(&versions[0])
+}
+
+/// What the same bytes become where nothing is killed.
+fn undisturbed(bytes: &[u8]) -> BTreeMap<PathBuf, Vec<u8>> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, out) = (folder.path().join("source"), folder.path().join("out"));
+    std::fs::write(&source, bytes).expect("write");
+    let arguments = ["transcode", source.to_str().expect("UTF-8"), "--out", out.to_str().expect("UTF-8")];
+    let output = run(folder.path(), &arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    hashed(&out)
+}
+
+fn hashed(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let name = |path: &Path| path.strip_prefix(folder).expect("below it").to_owned();
+    let hash = |path: &Path| Sha256::digest(std::fs::read(path).expect("read")).to_vec();
+    walk(folder).iter().map(|path| (name(path), hash(path))).collect()
+}
+
+fn doctor(data: &Path) -> Value {
     let output = run(data, &["doctor", "--check", "--json"]);
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)))
 }
@@ -139,16 +175,4 @@ async fn the_doctor_notices_a_lost_object_an_orphan_and_a_forgotten_asset() {
     let names: Vec<&str> = failing(&report).iter().filter_map(|finding| finding["name"].as_str()).collect();
     assert_eq!(names, ["I2", "I3", "I7"], "{report:#}");
     drop(up);
-}
-
-fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            found.extend(walk(&entry.path()));
-        } else {
-            found.push(entry.path());
-        }
-    }
-    found
 }

@@ -81,6 +81,12 @@ pub fn objects(data: &Path) -> PathBuf {
     bucket(data).map_or_else(|| data.join("objects"), |bucket| S3Server::shared().folder(&bucket.bucket))
 }
 
+/// All files below a folder; none where there is no such folder.
+pub fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] }).collect()
+}
+
 /// Runs a command to its end.
 pub fn run(data: &Path, arguments: &[&str]) -> Output {
     command(data).args(arguments).output().expect("run the program")
