@@ -400,7 +400,9 @@ async fn who_is_in_the_middle_of_a_replaced_version_can_go_on() {
     world.run("update replaced_streams set replaced_at = now() - interval '601 seconds' where asset_id = $1", &world.video).await;
     world.sweep();
     all(404, "after the grace");
-    assert!(!objects(world.data.path()).join("assets").join(&world.video).join(version(&before)).exists());
+    // A store may keep empty folders.
+    let folder = objects(world.data.path()).join("assets").join(&world.video).join(version(&before));
+    assert_eq!(crate::program::walk(&folder), Vec::<std::path::PathBuf>::new());
     let urls = walk(up, &after);
     assert!(urls.iter().all(|url| get(up, url).status == 200), "the present version is whole");
 
