@@ -104,6 +104,7 @@ pub async fn orphans(env: &Env) -> Result<Vec<Key>> {
         sqlx::query!("select id, attempt from jobs where state = 'running'").fetch_all(&env.db).await.context("read what runs")?;
     let mut live: HashSet<String> = sqlx::query_scalar!(
         "select prefix as \"prefix!\" from streams
+         union all select prefix from encodings
          union all select prefix from replaced_streams where replaced_at >= now() - make_interval(secs => $1)
          union all select prefix from documents where prefix is not null
          union all select object_key from certificates where object_key is not null

@@ -14,7 +14,7 @@ use kernel::env::{Clock, Env};
 use kernel::http::Tokens;
 use kernel::jobs::Pools;
 use kernel::queue::{PostgresBell, Queue, RabbitBell};
-use kernel::store::{Directory, Lives, Metered, ObjectStore, S3, UrlSigner};
+use kernel::store::{Directory, Lives, Metered, ObjectStore, S3, SourcesCache, UrlSigner};
 use sha2::{Digest, Sha256};
 
 /// How a command relates to the data folder.
@@ -90,6 +90,7 @@ impl World {
             replica,
             db: pool,
             store: store(&config).await?,
+            sources: Arc::new(SourcesCache::new(config.paths.scratch.clone())),
             signer: Arc::new(UrlSigner::new(
                 derived(&secret, "media"),
                 Lives { media: minutes(config.http.media_url_minutes), stream: config.delivery.token_life() },

@@ -74,6 +74,8 @@ mod armed {
         "ingest.looked",
         "transcode.fetched",
         "transcode.object",
+        "encode.fetched",
+        "encode.counted",
         "extract.fetched",
         "extract.object",
         "child.before",

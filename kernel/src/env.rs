@@ -13,7 +13,7 @@ use crate::forecast::Forecaster;
 use crate::http::Tokens;
 use crate::jobs::Pools;
 use crate::queue::Queue;
-use crate::store::{Incoming, ObjectStore, UrlSigner};
+use crate::store::{Incoming, ObjectStore, SourcesCache, UrlSigner};
 
 /// Cheap to clone; the same for HTTP handlers and jobs.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub struct Env {
     /// For heavy questions that may be answered a little behind.
     pub replica: Replica,
     pub store: Arc<dyn ObjectStore>,
+    /// Sources that several jobs of this host read.
+    pub sources: Arc<SourcesCache>,
     pub signer: Arc<UrlSigner>,
     pub tokens: Arc<Tokens>,
     pub bell: Arc<dyn Queue>,

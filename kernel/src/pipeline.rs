@@ -17,6 +17,10 @@ pub enum Event {
     Uploaded { asset_id: AssetId },
     /// The asset's kind is known from its bytes.
     Ingested { asset_id: AssetId, media: Kind },
+    /// It is known how a video or audio asset becomes a stream, in so many runs of segments.
+    StreamPlanned { asset_id: AssetId, runs: u32 },
+    /// Every run of the asset's segments is stored.
+    StreamEncoded { asset_id: AssetId },
     /// The HLS package of a video or audio asset is stored.
     Transcoded { asset_id: AssetId },
     /// The chunks of a document or captions asset are stored.
@@ -44,6 +48,8 @@ pub fn next(event: &Event) -> Vec<AnyJob> {
         Event::Ingested { asset_id, media: Kind::Video | Kind::Audio } => {
             vec![TranscodeMedia { asset_id }.into(), UpdateIndex {}.into()]
         }
+        Event::StreamPlanned { asset_id, runs } => (0..runs).map(|number| EncodeRun { asset_id, number, of: runs }.into()).collect(),
+        Event::StreamEncoded { asset_id } => vec![PackageStream { asset_id }.into()],
         Event::Ingested { asset_id, media: Kind::Document | Kind::Captions } => {
             vec![ExtractDocument { asset_id }.into()]
         }
@@ -79,6 +85,8 @@ impl Event {
         match self {
             Self::Uploaded { .. } => "Uploaded",
             Self::Ingested { .. } => "Ingested",
+            Self::StreamPlanned { .. } => "StreamPlanned",
+            Self::StreamEncoded { .. } => "StreamEncoded",
             Self::Transcoded { .. } => "Transcoded",
             Self::Extracted { .. } => "Extracted",
             Self::CaptionsEdited { .. } => "CaptionsEdited",
@@ -96,6 +104,8 @@ impl Event {
         match *self {
             Self::Uploaded { asset_id }
             | Self::Ingested { asset_id, .. }
+            | Self::StreamPlanned { asset_id, .. }
+            | Self::StreamEncoded { asset_id }
             | Self::Transcoded { asset_id }
             | Self::Extracted { asset_id }
             | Self::CaptionsEdited { asset_id }
@@ -138,8 +148,12 @@ macro_rules! jobs {
 jobs! {
     /// Reads the first bytes of an upload, decides its kind, pairs captions with their video.
     IngestUpload { asset_id: AssetId } in Ingest, asset |j| Some(j.asset_id), dedupe |_| None;
-    /// Turns a video or audio source into an HLS package.
+    /// Reads a video or audio source and plans its stream: which renditions, which segments, which runs of them.
     TranscodeMedia { asset_id: AssetId } in Transcode, asset |j| Some(j.asset_id), dedupe |_| None;
+    /// Encodes one run of segments, `number` of so many.
+    EncodeRun { asset_id: AssetId, number: u32, of: u32 } in Transcode, asset |j| Some(j.asset_id), dedupe |j| Some(format!("run:{}:{}", j.asset_id, j.number));
+    /// Puts the runs together: playlists, posters, storyboard, and the row that makes the stream real.
+    PackageStream { asset_id: AssetId } in Transcode, asset |j| Some(j.asset_id), dedupe |j| Some(format!("package:{}", j.asset_id));
     /// Reads a document or captions into chunks.
     ExtractDocument { asset_id: AssetId } in Extract, asset |j| Some(j.asset_id), dedupe |_| None;
     /// Makes the vectors that an asset's chunks lack.
@@ -165,6 +179,8 @@ mod tests {
         let asset_id = AssetId::new();
         assert_eq!(names(Event::Uploaded { asset_id }), ["IngestUpload"]);
         assert_eq!(names(Event::Ingested { asset_id, media: Kind::Video }), ["TranscodeMedia", "UpdateIndex"]);
+        assert_eq!(names(Event::StreamPlanned { asset_id, runs: 3 }), ["EncodeRun"; 3]);
+        assert_eq!(names(Event::StreamEncoded { asset_id }), ["PackageStream"]);
         assert_eq!(names(Event::Ingested { asset_id, media: Kind::Captions }), ["ExtractDocument"]);
         assert_eq!(names(Event::Extracted { asset_id }), ["EmbedChunks", "UpdateIndex"]);
         assert_eq!(names(Event::CaptionsEdited { asset_id }), ["ExtractDocument"]);

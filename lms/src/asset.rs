@@ -25,7 +25,7 @@ use crate::delivery;
     "file_name": "queues.mp4", "title": "Queues and leases", "kind": "video", "media_type": "video/mp4", "state": "processing",
     "failure": null, "notice": null, "duration_ms": 121400, "pages": null, "language": null, "sdh": false, "auto": false, "created_at": "2026-11-20T09:30:00Z", "published_at": null,
     "poster_url": null,
-    "stages": [{"stage": "transcode", "kind": "TranscodeMedia", "state": "running", "done": 812, "total": 3035, "attempt": 1, "failure_code": null}]}))]
+    "stages": [{"stage": "transcode", "kind": "EncodeRun", "state": "running", "done": 2410, "total": 12000, "attempt": 1, "failure_code": null}]}))]
 pub struct Asset {
     pub id: AssetId,
     pub course_id: CourseId,
@@ -85,7 +85,8 @@ pub struct AssetFailure {
     pub attempt: Option<i32>,
 }
 
-/// How far a stage is with an asset. Unit of `done` and `total`: the job's own (frames, pages, chunks).
+/// How far a stage is with an asset. Unit of `done` and `total`: the job's own (frames, pages, chunks), or a thousandth of a
+/// run of segments.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AssetStage {
     pub stage: String,
@@ -164,8 +165,18 @@ pub async fn load(
 /// The last job of each stage of each asset, in the order in which an upload meets the stages.
 async fn stages(conn: &mut PgConnection, ids: &[uuid::Uuid]) -> Result<HashMap<uuid::Uuid, Vec<AssetStage>>, ApiError> {
     let rows = sqlx::query!(
-        r#"select distinct on (asset_id, stage) asset_id as "asset_id!", stage, kind, state, progress_done, progress_total, attempt, failure_code
-             from jobs where asset_id = any($1) order by asset_id, stage, id desc"#,
+        r#"with last as (
+             select distinct on (asset_id, stage) asset_id, stage, kind, state, progress_done, progress_total, attempt, failure_code
+               from jobs where asset_id = any($1) order by asset_id, stage, state = 'running' desc, id desc),
+           -- A stream is encoded by many jobs at once: all of them together have come so far, a thousand for each run.
+           encoding as (
+             select e.asset_id, count(*) * 1000 as total, count(r.made) * 1000 + coalesce((
+                      select sum(j.progress_done * 1000 / greatest(j.progress_total, 1))::bigint from jobs j
+                       where j.asset_id = e.asset_id and j.kind = 'EncodeRun' and j.state = 'running'), 0) as done
+               from encodings e join runs r on r.prefix = e.prefix where e.asset_id = any($1) group by e.asset_id)
+           select last.asset_id as "asset_id!", stage, kind, state, attempt, failure_code,
+                  coalesce(encoding.done, progress_done) as "progress_done!", coalesce(encoding.total, progress_total) as "progress_total!"
+             from last left join encoding on encoding.asset_id = last.asset_id and stage = 'transcode'"#,
         ids,
     )
     .fetch_all(conn)

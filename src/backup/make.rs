@@ -144,7 +144,7 @@ async fn referred(conn: &mut PgConnection, env: &Env) -> Result<Vec<Key>> {
     .context("read what objects rows refer to")?;
     let prefixes =
         sqlx::query_scalar!("select prefix as \"prefix!\" from streams union select prefix from documents where prefix is not null")
-            .fetch_all(conn)
+            .fetch_all(&mut *conn)
             .await
             .context("read what folders rows refer to")?;
     let mut keys = named.iter().map(|key| Key::parse(key)).collect::<Result<Vec<_>>>()?;
@@ -152,6 +152,11 @@ async fn referred(conn: &mut PgConnection, env: &Env) -> Result<Vec<Key>> {
         let listed = env.store.list(&prefix).await?;
         ensure!(!listed.is_empty(), "there are no objects under {prefix}, which a row refers to: `learnhub doctor --check` says more");
         keys.extend(listed.into_iter().map(|(key, _)| key));
+    }
+    // Of what is still being encoded there may be nothing yet.
+    let begun = sqlx::query_scalar!("select prefix from encodings").fetch_all(conn).await.context("read what is being encoded")?;
+    for prefix in begun {
+        keys.extend(env.store.list(&prefix).await?.into_iter().map(|(key, _)| key));
     }
     keys.sort();
     keys.dedup();

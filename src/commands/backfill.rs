@@ -75,7 +75,7 @@ async fn lacking(conn: &mut PgConnection, stage: Derived, limit: i64) -> Result<
             sqlx::query_scalar!(
                 "select a.id from assets a left join streams s on s.asset_id = a.id
                   where a.kind in ('video', 'audio') and a.state <> 'failed' and (s.made_by is null or s.made_by < $1)
-                    and not exists (select 1 from jobs j where j.asset_id = a.id and j.kind = 'TranscodeMedia'
+                    and not exists (select 1 from jobs j where j.asset_id = a.id and j.kind in ('TranscodeMedia', 'EncodeRun', 'PackageStream')
                                        and j.state in ('queued', 'running', 'parked'))
                   order by a.id limit $2",
                 version,

@@ -40,9 +40,9 @@ pub(super) async fn i6(env: &Env) -> Result<Vec<String>> {
 pub(super) async fn i9(env: &Env) -> Result<Vec<String>> {
     sqlx::query_scalar!(
         "with must (job_kind, event_kind) as
-           (values ('IngestUpload', 'Ingested'), ('TranscodeMedia', 'Transcoded'), ('ExtractDocument', 'Extracted')),
+           (values ('IngestUpload', 'Ingested'), ('TranscodeMedia', 'StreamPlanned'), ('ExtractDocument', 'Extracted')),
          may (job_kind, event_kind) as
-           (select * from must union all values ('EmbedChunks', 'Embedded'), ('PublishAsset', 'Published'), ('RenderCertificate', 'CertificateIssued'))
+           (select * from must union all values ('PackageStream', 'Transcoded'), ('EmbedChunks', 'Embedded'), ('PublishAsset', 'Published'), ('RenderCertificate', 'CertificateIssued'))
          select 'job ' || j.id || ' (' || j.kind || ') is done without ' || m.event_kind as \"offender!\"
            from jobs j join must m on m.job_kind = j.kind join assets a on a.id = j.asset_id
           where j.state = 'done' and not exists (select 1 from events e where e.job_id = j.id and e.kind = m.event_kind)

@@ -117,7 +117,7 @@ async fn once(fleet: &Fleet, verdict: &mut Verdict) -> Result<()> {
         (
             "I3 asset %: the same work done twice",
             "select asset_id || ' ' || kind || ' × ' || count(*) from jobs
-              where state = 'done' and kind in ('IngestUpload', 'TranscodeMedia', 'ExtractDocument', 'EmbedChunks')
+              where state = 'done' and kind in ('IngestUpload', 'TranscodeMedia', 'PackageStream', 'ExtractDocument', 'EmbedChunks')
               group by asset_id, kind having count(*) > 1",
         ),
         (

@@ -6,11 +6,11 @@ use std::fs;
 use std::path::Path;
 
 use crate::cadence::{self, VIDEO_TIMESCALE};
-use crate::captions::Captions;
 use crate::error::{Doing, TranscodeError};
 use crate::ladder::Rung;
 use crate::manifest::{MADE_BY, Manifest, Notice, PictureSize, Rendition, Storyboard};
 use crate::placing::Tally;
+use crate::package::Planned;
 use crate::plan::Plan;
 use crate::playlist::{self, AudioEntry, Rates, VideoEntry};
 use crate::probe::Probe;
@@ -34,7 +34,8 @@ const TELLING: f64 = 120.0;
 ///
 /// # Errors
 /// When too little could be read for a stream that deserves the name, and when a file cannot be written.
-pub fn assemble(out: &Path, probe: &Probe, plan: &Plan, captions: Captions, mut made: Vec<Made>) -> Result<Manifest, TranscodeError> {
+pub fn assemble(out: &Path, planned: &Planned, mut made: Vec<Made>) -> Result<Manifest, TranscodeError> {
+    let Planned { probe, plan, captions } = planned;
     made.sort_by_key(|made| made.first);
     let mut tally = Tally::default();
     for made in &made {
@@ -67,7 +68,7 @@ pub fn assemble(out: &Path, probe: &Probe, plan: &Plan, captions: Captions, mut 
         posters: candidates,
         storyboard: (!sheets.is_empty()).then(|| Storyboard { file: storyboard::FILE.into(), sheets }),
         chapters: probe.chapters.clone(),
-        captions: captions.write(out)?,
+        captions: captions.clone(),
         notices: notices(probe, plan, &tally),
         pictures: tally.pictures,
         pictures_held: tally.held,
@@ -183,6 +184,8 @@ fn write_playlists(
     let rates = |part: &Part| Rates::of(&part.segments, part.timescale, target, |segment| segment.bytes);
     for part in &parts {
         let text = playlist::media(&part.segments, part.timescale, target);
+        // Its segments may have been stored already, and be nowhere near.
+        fs::create_dir_all(out.join(&part.name)).doing("make a rendition's folder")?;
         fs::write(out.join(&part.name).join(playlist::MEDIA), text).doing("write a playlist")?;
     }
     let source_rate = cadence::frame_rate(tally.within_cap, tally.seen, tally.busiest);

@@ -1,9 +1,9 @@
-//! What the disposable process does: transcode one file of its own folder.
+//! What the disposable process does: one step, or all, of the way from a file in its own folder to a package.
 //!
-//! The parents are [`crate::transcode_media`] and [`crate::cli`]. This side knows no database and no store, and may
+//! The parents are the jobs' files and [`crate::cli`]. This side knows no database and no store, and may
 //! die at any moment without harm.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kernel::child::ChildFailure;
 use kernel::child::outputs::{self, Output};
@@ -12,13 +12,16 @@ use kernel::jobs::{Class, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Manifest, Options, Progress, TranscodeError};
+use crate::assemble::assemble;
+use crate::package::{self, Planned};
+use crate::run;
+use crate::{Options, Progress, TranscodeError};
 
 /// The name under which the binary runs [`run`].
 pub const CHILD: &str = "transcode";
 
-/// What to transcode, and where to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// What to do with a file, and where to.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Request {
     /// The source; relative to the child's folder, or absolute.
     pub input: PathBuf,
@@ -26,26 +29,65 @@ pub struct Request {
     pub out: PathBuf,
     #[serde(default)]
     pub options: Options,
+    pub task: Task,
+}
+
+/// A step; each is answered with [`Done`] of what it names.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// All of it: a [`crate::Manifest`].
+    Everything,
+    /// What is to be encoded: [`Planned`].
+    Plan,
+    /// One run of the plan, by its place in [`run::runs`]: [`run::Made`].
+    Encode { planned: Box<Planned>, number: usize },
+    /// What is put together of runs that were made, with their stills in the output folder: a [`crate::Manifest`].
+    Package { planned: Box<Planned>, made: Vec<run::Made> },
 }
 
 /// What was made.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Made {
-    pub manifest: Manifest,
-    /// Every file of the package, relative to its folder, in the order of [`Manifest::files`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Done<T> {
+    pub made: T,
+    /// The files that it comes in, relative to the output folder; what the package shows first comes last.
     pub files: Vec<Output>,
 }
 
-/// Answers a [`Request`] with what was [`Made`]. Progress counts frames of the source.
+/// Answers a [`Request`] with [`Done`]. Progress counts frames of the source.
 ///
 /// # Errors
 /// Poison with the code of a [`TranscodeError`]; a full disk is a service away, the rest of our own troubles transient.
 pub fn run(request: Value, progress: &mut dyn FnMut(u64, u64)) -> Result<Value, ChildFailure> {
     let request: Request = serde_json::from_value(request).map_err(|error| ours(Class::Transient, "internal", error.to_string()))?;
     let mut report = |Progress { frames_done, frames_total }| progress(frames_done, frames_total);
-    let manifest = crate::transcode(&request.input, &request.out, &request.options, &mut report).map_err(failure)?;
-    let files = outputs::list(&request.out, manifest.files()).map_err(|error| ours(Class::Transient, "internal", error.to_string()))?;
-    serde_json::to_value(Made { manifest, files }).map_err(|error| ours(Class::Transient, "internal", error.to_string()))
+    let Request { input, out, options, task } = request;
+    match task {
+        Task::Everything => {
+            let manifest = package::transcode(&input, &out, &options, &mut report).map_err(failure)?;
+            done(&out, manifest.files(), manifest)
+        }
+        Task::Plan => {
+            let planned = package::prepare(&input, &out, &options).map_err(failure)?;
+            done(&out, planned.captions.iter().map(|captions| captions.file.clone()).collect(), planned)
+        }
+        Task::Encode { planned, number } => {
+            let made = package::encode(&input, &out, &planned, number, &options, &mut report).map_err(failure)?;
+            done(&out, made.files(), made)
+        }
+        Task::Package { planned, made } => {
+            let manifest = assemble(&out, &planned, made).map_err(failure)?;
+            // Segments and captions lie in the store.
+            let files = manifest.files().into_iter().filter(|file| out.join(file).is_file()).collect();
+            done(&out, files, manifest)
+        }
+    }
+}
+
+fn done<T: Serialize>(out: &Path, files: Vec<String>, made: T) -> Result<Value, ChildFailure> {
+    let internal = |error: String| ours(Class::Transient, "internal", error);
+    let files = outputs::list(out, files).map_err(|error| internal(error.to_string()))?;
+    serde_json::to_value(Done { made, files }).map_err(|error| internal(error.to_string()))
 }
 
 fn failure(error: TranscodeError) -> ChildFailure {
@@ -84,7 +126,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_our_trouble_and_a_file_of_words_is_the_teachers() {
         let dir = tempfile::tempdir().unwrap();
-        let request = |name: &str| serde_json::json!({ "input": dir.path().join(name), "out": dir.path().join("out") });
+        let request = |name: &str| serde_json::json!({ "input": dir.path().join(name), "out": dir.path().join("out"), "task": "everything" });
         let missing = run(request("missing"), &mut |_, _| {}).unwrap_err();
         assert_eq!((missing.class, missing.code.as_str()), (Class::Transient, "scratch_failed"));
         std::fs::write(dir.path().join("words"), "only words").unwrap();

@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 use kernel::child::{self, Limits, outputs};
 use kernel::jobs::{Class, Failure};
 
-use crate::child::{CHILD, Made, Request};
-use crate::transcode_media::{SUSPECT, final_word, package_bytes};
+use crate::child::{CHILD, Done, Request, Task};
+use crate::shell::{SUSPECT, final_word, package_bytes};
 use crate::{Manifest, Options};
 
 /// Turn a video or audio file into an HLS package.
@@ -74,7 +74,7 @@ pub fn run(args: &Args, program: &Path) -> Result<ExitCode> {
     // The child sees a file without a name, alone in its folder.
     fs::hard_link(&input, dir.join("source")).or_else(|_| fs::copy(&input, dir.join("source")).map(drop)).context("copy the file")?;
     let options = Options { threads: args.threads.into(), hold_repeats: !args.every_picture, ..Options::default() };
-    let request = serde_json::to_value(Request { input: "source".into(), out: PACKAGE.into(), options })?;
+    let request = serde_json::to_value(Request { input: "source".into(), out: PACKAGE.into(), options, task: Task::Everything })?;
     let meter = Meter::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let package = dir.join(PACKAGE);
@@ -82,9 +82,9 @@ pub fn run(args: &Args, program: &Path) -> Result<ExitCode> {
     let made = runtime.block_on(async {
         let limits = limits(input.metadata()?.len());
         let ended = child::run(program, CHILD, &request, &limits, &dir, None, |done, total| meter.show(done, total)).await;
-        let made: Made = serde_json::from_value(ended.outcome?)?;
-        outputs::check(&package, made.files).await?;
-        Ok(made.manifest)
+        let Done { made, files } = serde_json::from_value(ended.outcome?)?;
+        outputs::check(&package, files).await?;
+        Ok(made)
     });
     meter.clear();
     let manifest: Manifest = match made.map_err(|failure| final_word(failure, 1)) {

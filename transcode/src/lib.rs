@@ -4,8 +4,9 @@
 //! is it really) → `index` (all its packets) → `plan` with `ladder` (which renditions, which cuts, which runs) → `run`,
 //! each a `line` from the `source` (decode, one clock) over `stations` (scale from the next larger, x264 and AAC) to
 //! `cmaf` and `track` (segments) → `assemble` with `playlist` and `storyboard`. All of it is [`transcode`]. libav is used
-//! here and nowhere else, and only inside a disposable child: [`child`] is that child's side, [`transcode_media`] the
-//! worker's and [`cli`] the command line's. [`check`] stands apart: it holds any HLS package against the authoring rules
+//! here and nowhere else, and only inside a disposable child: [`child`] is that child's side. The worker's is a job per step
+//! (`transcode_media` plans, `encode_run` encodes one run, `package_stream` puts together, `shell` is what they share), and
+//! [`cli`] the command line's. [`check`] stands apart: it holds any HLS package against the authoring rules
 //! and shares no parser with the rest.
 //!
 //! It does not know lessons, accounts or search, and it does not decide when something is published.
@@ -23,6 +24,7 @@ mod clock;
 mod cmaf;
 mod decode;
 mod droppable;
+mod encode_run;
 mod encoders;
 mod error;
 mod extent;
@@ -33,13 +35,15 @@ mod line;
 mod manifest;
 mod open;
 mod package;
+mod package_stream;
 mod picture;
 mod placing;
 pub mod plan;
 mod playlist;
 mod probe;
-mod run;
+pub mod run;
 mod scale;
+mod shell;
 mod sniff;
 mod sound;
 mod source;
@@ -48,7 +52,7 @@ mod steady;
 mod stills;
 mod storyboard;
 mod track;
-pub mod transcode_media;
+mod transcode_media;
 mod turn;
 mod upright;
 mod x264;
@@ -56,6 +60,6 @@ mod x264;
 pub use encoders::missing_encoders;
 pub use error::TranscodeError;
 pub use manifest::{CaptionFile, Chapter, MADE_BY, Manifest, Notice, PictureSize, Rendition, Storyboard};
-pub use package::{Options, Progress, transcode};
+pub use package::{Options, Planned, Progress, transcode};
 pub use probe::{AudioInfo, CaptionInfo, Probe, VideoInfo, probe};
-pub use transcode_media::register;
+pub use shell::register;

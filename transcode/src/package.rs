@@ -1,6 +1,7 @@
 //! Makes a package in one process: probe, index, plan, all runs, and what is put together from them.
 
 use std::collections::VecDeque;
+use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -8,9 +9,9 @@ use std::thread;
 
 use crate::assemble::assemble;
 use crate::cadence::VIDEO_TIMESCALE;
-use crate::error::TranscodeError;
+use crate::error::{Doing, TranscodeError};
 use crate::index;
-use crate::manifest::Manifest;
+use crate::manifest::{CaptionFile, Manifest};
 use crate::plan::{Plan, plan};
 use crate::probe::{self, Probe};
 use crate::run::{self, Film, Made, Run, Work};
@@ -48,22 +49,42 @@ pub struct Progress {
     pub frames_total: u64,
 }
 
+/// What is known of a source before any of it is encoded.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Planned {
+    pub probe: Probe,
+    pub plan: Plan,
+    /// Embedded captions, already written.
+    pub captions: Vec<CaptionFile>,
+}
+
+/// Reads every packet of `input` once, writes its embedded captions into the folder `out`, and plans the rest.
+///
+/// # Errors
+/// See [`TranscodeError`].
+pub fn prepare(input: &Path, out: &Path, options: &Options) -> Result<Planned, TranscodeError> {
+    let probe = probe::probe(input)?;
+    let index = index::read(input, &probe)?;
+    let plan = plan(&probe, &index, options.segment());
+    fs::create_dir_all(out).doing("make the output folder")?;
+    Ok(Planned { captions: index.captions.write(out)?, probe, plan })
+}
+
 /// Makes an HLS package of `input` in the folder `out`.
 ///
 /// # Errors
 /// See [`TranscodeError`]. Files may be left in `out`; without a manifest they mean nothing.
 pub fn transcode(input: &Path, out: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Manifest, TranscodeError> {
-    let probe = probe::probe(input)?;
-    let index = index::read(input, &probe)?;
-    let plan = plan(&probe, &index, options.segment());
+    let planned = prepare(input, out, options)?;
+    let Planned { probe, plan, .. } = &planned;
     let done = Arc::new(AtomicU64::new(0));
-    let expected = expected_frames(&probe, &plan);
+    let expected = expected_frames(probe, plan);
     let mut tick = || {
         let frames_done = done.load(Ordering::Relaxed);
         progress(Progress { frames_done, frames_total: expected.max(frames_done) });
     };
-    let film = Film { input, out, probe: &probe, plan: &plan };
-    let runs = run::runs(&plan);
+    let film = Film { input, out, probe, plan };
+    let runs = run::runs(plan);
     let made = match runs.as_slice() {
         [only] => {
             let work = Work { threads: options.threads, hold_repeats: options.hold_repeats };
@@ -71,10 +92,37 @@ pub fn transcode(input: &Path, out: &Path, options: &Options, progress: &mut dyn
         }
         _ => side_by_side(film, runs, options, &done, &mut tick)?,
     };
-    let manifest = assemble(out, &probe, &plan, index.captions, made)?;
+    let manifest = assemble(out, &planned, made)?;
     let frames = done.load(Ordering::Relaxed);
     progress(Progress { frames_done: frames, frames_total: frames });
     Ok(manifest)
+}
+
+/// Encodes the run of this `number` in [`run::runs`] into the folder `out`.
+///
+/// # Errors
+/// See [`TranscodeError`].
+pub fn encode(
+    input: &Path,
+    out: &Path,
+    planned: &Planned,
+    number: usize,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Made, TranscodeError> {
+    let Planned { probe, plan, .. } = planned;
+    let runs = run::runs(plan);
+    let run = runs.get(number).ok_or_else(|| TranscodeError::unreadable(format!("there is no run {number}")))?;
+    let expected = match run {
+        Run::Whole => expected_frames(probe, plan),
+        Run::Pictures { window, .. } | Run::Sound { window } => window.share(plan, expected_frames(probe, plan)),
+    };
+    let done = Arc::new(AtomicU64::new(0));
+    let work = Work { threads: options.threads, hold_repeats: options.hold_repeats };
+    run::encode(Film { input, out, probe, plan }, run, work, &done, &mut || {
+        let frames_done = done.load(Ordering::Relaxed);
+        progress(Progress { frames_done, frames_total: expected.max(frames_done) });
+    })
 }
 
 /// Works on as many runs at a time as there are threads, one thread each: nothing waits for anything within a run.
@@ -131,8 +179,6 @@ fn expected_frames(probe: &Probe, plan: &Plan) -> u64 {
 mod tests {
     use ffmpeg_next::format::Pixel;
     use ffmpeg_next::frame;
-
-    use std::fs;
 
     use super::*;
     use crate::avc;

@@ -64,6 +64,13 @@ pub struct Window {
 impl Window {
     /// The whole file.
     pub const WHOLE: Self = Self { first: 1, from: 0, to: None, seek: None, last: true };
+
+    /// Its part of `all` frames of a plan.
+    pub fn share(&self, plan: &Plan, all: u64) -> u64 {
+        let end = plan.end.unwrap_or(i64::MAX).max(1);
+        let lasts = self.to.unwrap_or(end).min(end) - self.from;
+        (all as f64 * lasts as f64 / end as f64) as u64
+    }
 }
 
 impl Plan {

@@ -19,7 +19,7 @@ use crate::scale;
 use crate::source::{Reading, Source, Trays};
 use crate::stations::{RungStation, SOUND, SoundStation};
 use crate::stills::{Stills, StillsMade};
-use crate::track::Part;
+use crate::track::{INIT, Part, segment_name};
 use crate::upright::Upright;
 
 /// What to encode of a planned file.
@@ -42,6 +42,19 @@ pub struct Made {
     pub parts: Vec<Part>,
     pub tally: Tally,
     pub stills: StillsMade,
+}
+
+impl Made {
+    /// Its files, relative to the folder of the package; segments in the order in which they are shown.
+    pub fn files(&self) -> Vec<String> {
+        let mut files = vec![];
+        for part in &self.parts {
+            files.extend((self.first == 1).then(|| format!("{}/{INIT}", part.name)));
+            files.extend((self.first..).take(part.segments.len()).map(|number| format!("{}/{}", part.name, segment_name(number))));
+        }
+        files.extend(self.stills.files());
+        files
+    }
 }
 
 /// The film that runs are made of.

@@ -36,6 +36,14 @@ pub struct StillsMade {
     pub poster: Option<(String, f64)>,
 }
 
+impl StillsMade {
+    /// Their files, relative to the folder of the package.
+    pub fn files(&self) -> Vec<String> {
+        let poster = self.poster.as_ref().map(|(file, _)| file);
+        self.sheet.iter().chain(poster).map(|file| format!("{STILLS}/{file}")).collect()
+    }
+}
+
 /// Small pictures in one row of a sheet.
 pub const COLUMNS: usize = 10;
 

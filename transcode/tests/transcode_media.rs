@@ -1,21 +1,20 @@
-//! The worker's side: a stored source becomes objects and one row, or a failed asset. A shell script stands in for the
-//! program whose child does the work, as this test binary is not that program; what the child does is tested beside.
+//! The worker's side: a stored source becomes objects and one row, or a failed asset. The child is an example of this room, or a
+//! shell script where it has to misbehave.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use kernel::child::outputs;
 use kernel::env::Env;
 use kernel::events::Cause;
 use kernel::http::Role;
 use kernel::id::AssetId;
-use kernel::jobs::{Runner, enqueue};
-use kernel::pipeline::TranscodeMedia;
-use kernel::store::Key;
+use kernel::jobs::{AnyJob, Runner, enqueue};
+use kernel::pipeline::{EncodeRun, PackageStream, TranscodeMedia};
 use kernel::testing::TestEnv;
-use transcode::{MADE_BY, Manifest, Options};
+use transcode::{MADE_BY, Options};
 
 /// The environment with another program in place of ours.
 fn with_program(env: &Env, dir: &Path, script: &str) -> Env {
@@ -27,10 +26,30 @@ fn with_program(env: &Env, dir: &Path, script: &str) -> Env {
     Env { config: Arc::new(config), ..env.clone() }
 }
 
-/// What a child says that made this package.
-fn answer(made: &Path, manifest: &Manifest) -> String {
-    let files = outputs::list(made, manifest.files()).unwrap();
-    serde_json::json!({ "result": { "manifest": manifest, "files": files } }).to_string() + "\n"
+/// The environment with this room's child as the program.
+fn with_child(env: &Env, dir: &Path) -> Env {
+    let examples = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples");
+    let child = examples.join("transcode_child");
+    assert!(child.exists(), "{} is built by `cargo test` of the whole package", child.display());
+    let env = with_program(env, dir, "");
+    fs::remove_file(&env.config.paths.program).unwrap();
+    std::os::unix::fs::symlink(child, &env.config.paths.program).unwrap();
+    env
+}
+
+/// Every file of a package by its name.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap().flatten() {
+            match entry.path() {
+                path if path.is_dir() => folders.push(path),
+                path => drop(found.insert(path.strip_prefix(folder).unwrap().display().to_string(), fs::read(&path).unwrap())),
+            }
+        }
+    }
+    found
 }
 
 async fn run(env: &Env, asset_id: AssetId) {
@@ -54,17 +73,15 @@ async fn asset(test: &TestEnv) -> AssetId {
 }
 
 #[tokio::test]
-async fn the_package_is_stored_under_a_fresh_prefix_and_one_row_makes_it_real() {
+async fn runs_that_are_encoded_apart_come_to_the_package_of_one_go() {
     let test = TestEnv::new().await;
     let asset_id = asset(&test).await;
     let dir = tempfile::tempdir().unwrap();
     let made = dir.path().join("made");
     let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny.mp4");
     let manifest = transcode::transcode(&tiny, &made, &Options::default(), &mut |_| {}).unwrap();
-    fs::write(dir.path().join("answer"), answer(&made, &manifest)).unwrap();
-    let script =
-        format!("cmp source {} && cp -r {}/. package && cat {}", tiny.display(), made.display(), dir.path().join("answer").display());
-    let env = with_program(&test.env, dir.path(), &script);
+    let wanted = files(&made);
+    let env = with_child(&test.env, dir.path());
 
     let mut prefixes = vec![];
     for _ in 0..2 {
@@ -74,15 +91,38 @@ async fn the_package_is_stored_under_a_fresh_prefix_and_one_row_makes_it_real() 
             sqlx::query_as(select).bind(asset_id.0).fetch_one(&env.db).await.unwrap();
         assert_eq!((length, width, height, made_by), (manifest.duration_ms as i64, Some(640), Some(360), MADE_BY));
         assert_eq!(poster, Some(format!("{prefix}/poster.jpg")));
-        for file in manifest.files() {
-            let key = Key::parse(&format!("{prefix}/{file}")).unwrap();
-            let stored = env.store.get(&key).await.unwrap();
-            assert!(stored == fs::read(made.join(&file)).unwrap(), "{key} differs");
+        let mut stored = BTreeMap::new();
+        for (key, _) in env.store.list(&prefix).await.unwrap() {
+            let name = key.as_str().strip_prefix(&format!("{prefix}/")).unwrap().to_owned();
+            stored.insert(name, env.store.get(&key).await.unwrap().to_vec());
         }
+        assert_eq!(stored.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
+        assert!(stored == wanted, "the same bytes");
         prefixes.push(prefix);
     }
-    assert_ne!(prefixes[0], prefixes[1], "an attempt wrote over another");
+    assert_ne!(prefixes[0], prefixes[1], "planned anew, it has a folder of its own");
     assert_eq!(count(&env, "select count(*) from events where kind = 'Transcoded' and asset_id = $1", asset_id).await, 2);
+    assert!(count(&env, "select count(*) from jobs where kind = 'EncodeRun' and state = 'done' and asset_id = $1", asset_id).await >= 4);
+    assert_eq!(count(&env, "select count(*) from encodings where asset_id = $1", asset_id).await, 0);
+}
+
+#[tokio::test]
+async fn a_run_that_nobody_waits_for_any_more_changes_nothing() {
+    let test = TestEnv::new().await;
+    let asset_id = asset(&test).await;
+    let dir = tempfile::tempdir().unwrap();
+    let env = with_child(&test.env, dir.path());
+    run(&env, asset_id).await;
+    let mut conn = env.db.acquire().await.unwrap();
+    for job in [EncodeRun { asset_id, number: 0, of: 4 }.into(), AnyJob::from(PackageStream { asset_id })] {
+        enqueue(&mut conn, job, &Cause::default()).await.unwrap();
+    }
+    drop(conn);
+    let mut runner = Runner::new(env.clone());
+    transcode::register(&mut runner);
+    runner.drain().await.unwrap();
+    assert_eq!(count(&env, "select count(*) from jobs where stage = 'transcode' and state <> 'done' and asset_id = $1", asset_id).await, 0);
+    assert_eq!(count(&env, "select count(*) from events where kind = 'Transcoded' and asset_id = $1", asset_id).await, 1);
 }
 
 #[tokio::test]
@@ -120,12 +160,7 @@ async fn what_is_published_keeps_its_package_until_a_new_one_is_stored() {
     run(&with_program(&test.env, dir.path(), refusal), asset_id).await;
     assert_eq!(seen().await, ("published".into(), "assets/old".into()), "a failed attempt takes nothing away");
 
-    let made = dir.path().join("made");
-    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny.mp4");
-    let manifest = transcode::transcode(&tiny, &made, &Options::default(), &mut |_| {}).unwrap();
-    fs::write(dir.path().join("answer"), answer(&made, &manifest)).unwrap();
-    let script = format!("cp -r {}/. package && cat {}", made.display(), dir.path().join("answer").display());
-    run(&with_program(&test.env, dir.path(), &script), asset_id).await;
+    run(&with_child(&test.env, dir.path()), asset_id).await;
     let (state, prefix) = seen().await;
     assert_eq!(state, "published");
     assert!(prefix.starts_with(&format!("assets/{asset_id}/")), "{prefix}");

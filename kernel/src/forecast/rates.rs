@@ -1,5 +1,5 @@
 //! How long jobs take, learned from the last ones on this system: a fixed part and a part per megabyte of source,
-//! for each stage and type of file.
+//! for each stage and type of file. Of a stream, the runs are what takes time.
 
 use std::collections::HashMap;
 
@@ -56,10 +56,12 @@ impl Rates {
         let stages: Vec<String> = Stage::ALL.iter().map(|stage| stage.as_str().to_owned()).collect();
         let rows = sqlx::query!(
             r#"with last as (
-                 select stage, coalesce(a.media_type, '') as media_type, coalesce(s.bytes, 0) / 1e6::float8 as mb,
+                 select stage, coalesce(a.media_type, '') as media_type,
+                        coalesce(s.bytes, 0) / 1e6::float8 / coalesce(greatest(j.of, 1), 1) as mb,
                         extract(epoch from j.ended_at - j.started_at)::float8 as seconds
                    from unnest($1::text[]) stage, lateral (
-                     select asset_id, started_at, ended_at from jobs where jobs.stage = stage.stage and state = 'done'
+                     select asset_id, started_at, ended_at, (payload ->> 'of')::integer as of from jobs
+                      where jobs.stage = stage.stage and state = 'done' and kind not in ('TranscodeMedia', 'PackageStream')
                       order by ended_at desc limit 300) j
                    left join assets a on a.id = j.asset_id left join sources s on s.sha256 = a.source_sha256)
                select stage as "stage!", coalesce(media_type, '') as "media_type!", avg(seconds) as "mean!",

@@ -11,6 +11,7 @@ mod s3;
 pub mod serve;
 mod signer;
 pub mod sources;
+mod sources_cache;
 
 use std::ops::Range;
 use std::path::Path;
@@ -28,6 +29,7 @@ pub use key::{Key, Prefix};
 pub use metered::Metered;
 pub use s3::S3;
 pub use signer::{Lives, Served, UrlSigner};
+pub use sources_cache::SourcesCache;
 
 /// The bytes of an object as they arrive.
 pub type ByteStream = BoxStream<'static, std::io::Result<Bytes>>;

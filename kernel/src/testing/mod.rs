@@ -22,7 +22,7 @@ use crate::jobs::ledger::{self, Ask, Claimed};
 use crate::jobs::{Lane, Pools, Stage};
 use crate::queue::rabbitmq::Pace;
 use crate::queue::{PostgresBell, Queue, RabbitBell};
-use crate::store::{Directory, Lives, ObjectStore, UrlSigner, sources};
+use crate::store::{Directory, Lives, ObjectStore, SourcesCache, UrlSigner, sources};
 
 pub use rabbitmq::RabbitMq;
 
@@ -158,6 +158,7 @@ impl TestEnv {
             replica: Replica::none(pool.clone()),
             db: pool,
             store,
+            sources: Arc::new(SourcesCache::new(config.paths.scratch.clone())),
             signer: Arc::new(UrlSigner::new([1; 32], LIVES)),
             tokens: Arc::new(Tokens::new(&[2; 32], time::Duration::minutes(60))),
             bell: bell(&config),

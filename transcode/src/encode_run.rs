@@ -1,0 +1,56 @@
+//! `EncodeRun`: one run of segments of a planned stream. Whoever encodes it, and however often, its segments have the same names
+//! and the same bytes, so that a killed attempt leaves nothing to clear away. The last run that is made calls for the package.
+
+use kernel::jobs::{Ctx, Done, Failure};
+use kernel::pipeline::{EncodeRun, Event};
+use kernel::store::Prefix;
+
+use crate::child::Task;
+use crate::run::Made;
+use crate::shell;
+
+pub async fn encode_run(ctx: Ctx, job: EncodeRun) -> Result<Done, Failure> {
+    let (asset_id, number) = (job.asset_id, job.number as i32);
+    let row = sqlx::query!(
+        r#"select e.prefix, e.plan, a.source_sha256, r.made is not null as "made!"
+             from encodings e join runs r on r.prefix = e.prefix join assets a on a.id = e.asset_id
+            where e.asset_id = $1 and r.number = $2"#,
+        asset_id.0,
+        number,
+    )
+    .fetch_optional(&ctx.env.db)
+    .await?;
+    let Some(row) = row.filter(|row| !row.made) else { return ctx.skip("nobody waits for it any more").await };
+    let prefix = Prefix::parse(&row.prefix)?;
+    let dir = shell::workshop(&ctx)?;
+    let bytes = shell::fetch(&ctx, &row.source_sha256, dir.path()).await?;
+    kernel::crash_point!("encode.fetched");
+    let task = Task::Encode { planned: serde_json::from_value(row.plan)?, number: number as usize };
+    let (made, files): (Made, _) = shell::step(&ctx, dir.path(), task, bytes).await?;
+    shell::put(&ctx, &prefix, dir.path(), &files).await?;
+
+    let mut done = ctx.finish().await?;
+    // Those that end at the same time take turns, so that one of them is the last.
+    let planned = sqlx::query_scalar!("select prefix from encodings where asset_id = $1 for update", asset_id.0)
+        .fetch_optional(done.conn())
+        .await?;
+    if planned.as_deref() != Some(prefix.as_str()) {
+        return done.commit_silent().await;
+    }
+    sqlx::query!(
+        "update runs set made = $3 where prefix = $1 and number = $2",
+        prefix.as_str(),
+        number,
+        serde_json::to_value(&made)?
+    )
+    .execute(done.conn())
+    .await?;
+    kernel::crash_point!("encode.counted");
+    let left = sqlx::query_scalar!(r#"select count(*) as "count!" from runs where prefix = $1 and made is null"#, prefix.as_str())
+        .fetch_one(done.conn())
+        .await?;
+    match left {
+        0 => done.commit(Event::StreamEncoded { asset_id }).await,
+        _ => done.commit_silent().await,
+    }
+}

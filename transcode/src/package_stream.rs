@@ -1,0 +1,87 @@
+//! `PackageStream`: what a stream needs besides its segments, when all of these are there: playlists from measured sizes,
+//! posters, the storyboard, and the `streams` row that makes it all real. Publishing is decided elsewhere.
+
+use kernel::chaos::{self, Protection};
+use kernel::id::AssetId;
+use kernel::jobs::{Ctx, Done, Failure};
+use kernel::pipeline::{Event, PackageStream};
+use kernel::store::{Key, Prefix};
+use sqlx::PgConnection;
+use tracing::warn;
+
+use crate::child::Task;
+use crate::manifest::{MADE_BY, Manifest};
+use crate::run::Made;
+use crate::shell::{self, PACKAGE};
+use crate::stills::STILLS;
+
+pub async fn package_stream(ctx: Ctx, job: PackageStream) -> Result<Done, Failure> {
+    let asset_id = job.asset_id;
+    let Some(encoding) =
+        sqlx::query!("select prefix, plan from encodings where asset_id = $1", asset_id.0).fetch_optional(&ctx.env.db).await?
+    else {
+        return ctx.skip("it is packaged already, or its asset is gone").await;
+    };
+    let prefix = Prefix::parse(&encoding.prefix)?;
+    let runs = sqlx::query_scalar!("select made from runs where prefix = $1 order by number", prefix.as_str()).fetch_all(&ctx.env.db).await?;
+    let Some(made) = runs.into_iter().collect::<Option<Vec<_>>>() else { return ctx.skip("not all of it is encoded").await };
+    let made: Vec<Made> = made.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
+
+    let dir = shell::workshop(&ctx)?;
+    std::fs::create_dir(dir.path().join(PACKAGE).join(STILLS))?;
+    let stills: Vec<String> = made.iter().flat_map(|made| made.stills.files()).collect();
+    for still in &stills {
+        ctx.env.store.fetch(&Key::in_prefix(&prefix, still)?, &dir.path().join(PACKAGE).join(still)).await?;
+    }
+    let task = Task::Package { planned: serde_json::from_value(encoding.plan)?, made };
+    let (manifest, files): (Manifest, _) = shell::step(&ctx, dir.path(), task, 0).await?;
+    // The row is the switch: it comes after all that it makes real.
+    let row_first = chaos::without(Protection::Switch);
+    if !row_first {
+        shell::put(&ctx, &prefix, dir.path(), &files).await?;
+    }
+    let mut done = ctx.finish().await?;
+    let deleted = sqlx::query!("delete from encodings where asset_id = $1 and prefix = $2", asset_id.0, prefix.as_str())
+        .execute(done.conn())
+        .await?;
+    if deleted.rows_affected() == 0 {
+        // Planned anew meanwhile.
+        return done.commit_silent().await;
+    }
+    switch(done.conn(), asset_id, &prefix, &manifest).await?;
+    let done = done.commit(Event::Transcoded { asset_id }).await?;
+    if row_first {
+        shell::put(&ctx, &prefix, dir.path(), &files).await?;
+    }
+    for still in &stills {
+        // No part of the stream: one that stays costs a little space until the stream is replaced.
+        if let Err(error) = ctx.env.store.delete(&Key::in_prefix(&prefix, still)?).await {
+            warn!("cannot remove {still} of {prefix}: {error:#}");
+        }
+    }
+    Ok(done)
+}
+
+async fn switch(conn: &mut PgConnection, asset_id: AssetId, prefix: &Prefix, manifest: &Manifest) -> Result<(), Failure> {
+    let poster = manifest.poster.as_deref().map(|name| Key::in_prefix(prefix, name)).transpose()?;
+    sqlx::query!(
+        "insert into streams (asset_id, prefix, duration_ms, width, height, poster, manifest, made_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict (asset_id) do update set prefix = excluded.prefix, duration_ms = excluded.duration_ms,
+           width = excluded.width, height = excluded.height, poster = excluded.poster, manifest = excluded.manifest,
+           made_by = excluded.made_by, made_at = now()",
+        asset_id.0,
+        prefix.as_str(),
+        manifest.duration_ms as i64,
+        manifest.width.map(|pixels| pixels as i32),
+        manifest.height.map(|pixels| pixels as i32),
+        poster.as_ref().map(Key::as_str),
+        serde_json::to_value(manifest)?,
+        MADE_BY,
+    )
+    .execute(&mut *conn)
+    .await?;
+    // The first bytes cannot tell a film from a container that holds nothing but sound; now it is known.
+    sqlx::query!("update assets set kind = 'audio' where id = $1 and $2", asset_id.0, manifest.width.is_none()).execute(conn).await?;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! What the jobs of this room share: the source in a scratch folder, the child's limits, objects put under the stream's prefix,
+//! and what is said of a file that is too much for us.
+
+use std::path::Path;
+use std::time::Duration;
+
+use kernel::child::ending::code;
+use kernel::child::outputs::{self, Output};
+use kernel::child::Limits;
+use kernel::config::Pool;
+use kernel::jobs::{Class, Ctx, Failure, Runner, Stage};
+use kernel::store::{Key, Prefix};
+use serde::de::DeserializeOwned;
+use tempfile::TempDir;
+
+use crate::child::{CHILD, Done, Request, Task};
+use crate::{Options, encode_run, package_stream, transcode_media};
+
+/// Name of the source in the scratch folder: the name that was uploaded never becomes a path.
+const SOURCE: &str = "source";
+/// Folder of the package in the scratch folder.
+pub const PACKAGE: &str = "package";
+/// Longest time without a decoded frame.
+const STALL: Duration = Duration::from_secs(300);
+/// A decoder that says nothing for this long may go on, but not at the cost of others.
+pub(crate) const SUSPECT: Duration = Duration::from_secs(20);
+/// Largest file of a package: ten seconds at a rate far above any cap.
+const LARGEST_FILE: u64 = 256 << 20;
+
+/// Adds the handlers of the room's jobs.
+pub fn register(runner: &mut Runner) {
+    runner.on(transcode_media::transcode_media);
+    runner.on(encode_run::encode_run);
+    runner.on(package_stream::package_stream);
+}
+
+/// A scratch folder with an empty folder for the package, which alone is open to the child.
+pub fn workshop(ctx: &Ctx) -> Result<TempDir, Failure> {
+    let dir = ctx.env.scratch("transcode")?;
+    std::fs::create_dir(dir.path().join(PACKAGE))?;
+    Ok(dir)
+}
+
+/// Puts the source into the scratch folder; answers its length in bytes.
+pub async fn fetch(ctx: &Ctx, source: &[u8], dir: &Path) -> Result<u64, Failure> {
+    Ok(ctx.env.sources.link(ctx.env.store.as_ref(), &Key::source(source), &dir.join(SOURCE)).await?)
+}
+
+/// Has the child do one step and looks whether its files are what it says.
+pub async fn step<T: DeserializeOwned>(ctx: &Ctx, dir: &Path, task: Task, source_bytes: u64) -> Result<(T, Vec<Output>), Failure> {
+    // A run is worked on by one thread: there are always others.
+    let options = Options { threads: 1, ..Options::default() };
+    let limits = limits(&ctx.env.pools.get(Stage::Transcode), options.threads, source_bytes);
+    let request = Request { input: SOURCE.into(), out: PACKAGE.into(), options, task };
+    let done: Result<Done<T>, Failure> = ctx.child(CHILD, &request, limits, dir).await;
+    let Done { made, files } = done.map_err(|failure| final_word(failure, ctx.job.failures))?;
+    outputs::check(&dir.join(PACKAGE), files.clone()).await?;
+    Ok((made, files))
+}
+
+/// Stores files of the package under the stream's prefix, in their order.
+pub async fn put(ctx: &Ctx, prefix: &Prefix, dir: &Path, files: &[Output]) -> Result<(), Failure> {
+    for file in files {
+        ctx.env.store.put_file(&Key::in_prefix(prefix, &file.path)?, &dir.join(PACKAGE).join(&file.path)).await?;
+        kernel::crash_point!("transcode.object");
+    }
+    Ok(())
+}
+/// What the child may use within one attempt.
+fn limits(pool: &Pool, threads: usize, source_bytes: u64) -> Limits {
+    let wall = Duration::from_secs_f64(pool.timeout_seconds as f64 * 0.95);
+    Limits {
+        memory_bytes: pool.memory_mb << 20,
+        cpu_seconds: (wall.as_secs() * threads as u64).max(1),
+        file_bytes: LARGEST_FILE,
+        scratch_bytes: package_bytes(source_bytes),
+        wall,
+        stall: STALL.min(wall),
+        suspect: SUSPECT,
+        writes: vec![PACKAGE.into()],
+        ..Limits::default()
+    }
+}
+
+/// What a package may come to: renditions of a source in a better codec can be larger than it, and a long one of
+/// little rate has the sound of every hour added.
+pub(crate) fn package_bytes(source_bytes: u64) -> u64 {
+    source_bytes.saturating_mul(8).saturating_add(8 << 30)
+}
+
+/// The same file gives the same death: what met a limit, or crashed twice, is told instead of tried for ever.
+pub(crate) fn final_word(failure: Failure, failures_before: i32) -> Failure {
+    let sentence = match failure.code.as_str() {
+        code::TIMEOUT | code::STALLED | code::OUT_OF_MEMORY | code::OUTPUT_TOO_LARGE => {
+            "converting this file takes more time or memory than this server allows; please export it shorter or smaller and upload that"
+        }
+        code::CRASHED | code::WITHOUT_RESULT | code::SANDBOX_VIOLATION if failures_before > 0 => {
+            "this file makes our converter fail; please export it again as MP4 (H.264 and AAC) and upload that"
+        }
+        _ => return failure,
+    };
+    Failure { class: Class::Poison, code: "media_too_demanding".into(), reason: sentence.into(), detail: Some(failure.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::config::Config;
+
+    #[test]
+    fn limits_are_final_and_a_crash_gets_a_second_chance() {
+        assert_eq!(final_word(Failure::resource("timeout", "x"), 0).class, Class::Poison);
+        assert_eq!(final_word(Failure::transient("child_crashed", "x"), 0).class, Class::Transient);
+        let second = final_word(Failure::transient("child_crashed", "x"), 1);
+        assert_eq!((second.class, second.code.as_str()), (Class::Poison, "media_too_demanding"));
+        assert_eq!(final_word(Failure::transient("child_killed", "x"), 5).class, Class::Transient);
+        assert_eq!(final_word(Failure::poison("too_long", "x"), 0).code, "too_long");
+    }
+
+    #[test]
+    fn the_child_ends_before_its_attempt_does() {
+        let config = Config::from_parts(None, &[("HOME".to_owned(), "/".to_owned())].into()).unwrap();
+        let pool = Pool { timeout_seconds: 100, memory_mb: 512, ..config.pool(Stage::Transcode).clone() };
+        let limits = limits(&pool, 2, 1 << 20);
+        assert!(limits.wall < Duration::from_secs(100) && limits.cpu_seconds > 100);
+        assert_eq!(limits.memory_bytes, 512 << 20);
+    }
+}
