@@ -1,10 +1,10 @@
-//! The worker's side: a stored source becomes objects and one row, or a failed asset. The child is an example of this room, or a
+//! The worker's side: a stored source becomes objects and one row, or a failed asset. The child is a program of this room, or a
 //! shell script where it has to misbehave.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kernel::env::Env;
@@ -28,12 +28,9 @@ fn with_program(env: &Env, dir: &Path, script: &str) -> Env {
 
 /// The environment with this room's child as the program.
 fn with_child(env: &Env, dir: &Path) -> Env {
-    let examples = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("examples");
-    let child = examples.join("transcode_child");
-    assert!(child.exists(), "{} is built by `cargo test` of the whole package", child.display());
     let env = with_program(env, dir, "");
     fs::remove_file(&env.config.paths.program).unwrap();
-    std::os::unix::fs::symlink(child, &env.config.paths.program).unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_transcode-child"), &env.config.paths.program).unwrap();
     env
 }
 
@@ -66,20 +63,26 @@ async fn count(env: &Env, select: &'static str, asset_id: AssetId) -> i64 {
 }
 
 async fn asset(test: &TestEnv) -> AssetId {
+    asset_of(test, "tiny.mp4").await
+}
+
+async fn asset_of(test: &TestEnv, name: &str) -> AssetId {
     let owner = test.account(Role::Instructor).await;
     let course = test.course(&owner, "published").await;
-    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny.mp4");
-    test.asset(&owner, course, "tiny.mp4", &fs::read(tiny).unwrap()).await
+    test.asset(&owner, course, name, &fs::read(fixture(name)).unwrap()).await
+}
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name)
 }
 
 #[tokio::test]
 async fn runs_that_are_encoded_apart_come_to_the_package_of_one_go() {
     let test = TestEnv::new().await;
-    let asset_id = asset(&test).await;
+    let asset_id = asset_of(&test, "runs.mp4").await;
     let dir = tempfile::tempdir().unwrap();
     let made = dir.path().join("made");
-    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tiny.mp4");
-    let manifest = transcode::transcode(&tiny, &made, &Options::default(), &mut |_| {}).unwrap();
+    let manifest = transcode::transcode(&fixture("runs.mp4"), &made, &Options::default(), &mut |_| {}).unwrap();
     let wanted = files(&made);
     let env = with_child(&test.env, dir.path());
 
@@ -89,7 +92,8 @@ async fn runs_that_are_encoded_apart_come_to_the_package_of_one_go() {
         let select = "select prefix, poster, duration_ms, width, height, made_by from streams where asset_id = $1";
         let (prefix, poster, length, width, height, made_by): (String, Option<String>, i64, Option<i32>, Option<i32>, i32) =
             sqlx::query_as(select).bind(asset_id.0).fetch_one(&env.db).await.unwrap();
-        assert_eq!((length, width, height, made_by), (manifest.duration_ms as i64, Some(640), Some(360), MADE_BY));
+        let size = (manifest.width.map(|pixels| pixels as i32), manifest.height.map(|pixels| pixels as i32));
+        assert_eq!((length, (width, height), made_by), (manifest.duration_ms as i64, size, MADE_BY));
         assert_eq!(poster, Some(format!("{prefix}/poster.jpg")));
         let mut stored = BTreeMap::new();
         for (key, _) in env.store.list(&prefix).await.unwrap() {
