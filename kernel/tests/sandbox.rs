@@ -209,11 +209,13 @@ async fn dropping_the_future_ends_the_child() {
     let started = tokio::sync::Notify::new();
     let limits = limits();
     let request = json!(Mock::LoopDeaf);
-    let running = child::run(Path::new(PROGRAM), CHILD, &request, &limits, dir.path(), None, |_, _| started.notify_one());
+    let mut running = Box::pin(child::run(Path::new(PROGRAM), CHILD, &request, &limits, dir.path(), None, |_, _| started.notify_one()));
     tokio::select! {
-        ended = running => panic!("it should run for ever: {ended:?}"),
+        // By reference: what is given to the macro is dropped before the chosen branch begins.
+        ended = &mut running => panic!("it should run for ever: {ended:?}"),
         () = started.notified() => assert_eq!(processes_in(dir.path()).len(), 1),
     }
+    drop(running);
     wait_until("the child is gone", || processes_in(dir.path()).is_empty());
 }
 

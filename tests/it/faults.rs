@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::program::{Person, Up, data_folder, fixture, objects, run, walk};
+use crate::program::{Person, Up, command, data_folder, fixture, objects, run, walk};
 
 /// Thirty uploads of all kinds, each with bytes of its own.
 fn mixed() -> Vec<(String, Vec<u8>)> {
@@ -119,7 +119,9 @@ async fn twenty_kills_at_random_moments_lose_nothing_and_double_nothing() {
 /// The files of an asset's stream, and a hash of each.
 fn stored(data: &Path, asset: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let folder = objects(data).join("assets").join(asset);
-    let versions: Vec<_> = std::fs::read_dir(&folder).expect("the asset's folder").flatten().map(|entry| entry.path()).collect();
+    let entries = std::fs::read_dir(&folder).expect("the asset's folder").flatten().map(|entry| entry.path());
+    // An S3 server that keeps objects as files leaves folders behind that hold none.
+    let versions: Vec<_> = entries.filter(|version| !walk(version).is_empty()).collect();
     assert_eq!(versions.len(), 1, "{versions:?}");
     hashed(&versions[0])
 }
@@ -159,7 +161,10 @@ fn failing(report: &Value) -> Vec<&Value> {
 async fn the_doctor_notices_a_lost_object_an_orphan_and_a_forgotten_asset() {
     // The negative control of the test above: its judge can say no.
     let data = data_folder();
-    let up = Up::start(data.path());
+    let mut command = command(data.path());
+    // A janitor that comes by would sweep the orphan before the doctor sees it.
+    command.env("LEARNHUB_JOBS_JANITOR_SECONDS", "3600");
+    let up = Up::start_with(command);
     let teacher = Person::new(&up, "Ada", "instructor").await;
     let course = teacher.course("Spoilt").await;
     let clip = teacher.publish(&course, "clip.mp4", fixture("tiny.mp4")).await;

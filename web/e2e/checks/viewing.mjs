@@ -63,9 +63,13 @@ export const checks = [
       const picture = page.locator('.seek-picture');
       assert.equal(await picture.count(), 0, 'nothing is shown before one points');
 
-      const { x, y, width, height } = await bar.boundingBox();
-      await page.mouse.move(x + width / 2, y + height / 2);
-      await picture.waitFor();
+      let { x, y, width, height } = await bar.boundingBox();
+      await eventually('the picture under the pointer is shown', async () => {
+        // what is above the bar may still find its size
+        ({ x, y, width, height } = await bar.boundingBox());
+        await page.mouse.move(x + width / 2, y + height / 2);
+        return (await picture.count()) > 0;
+      });
       const middle = (await film(visit, (v) => v.duration)) / 2;
       const shown = Number(/ (\d+),0$/.exec(await picture.getAttribute('data-at'))[1]) / 160;
       assert.equal(shown, Math.floor(middle / 5), `the picture of second ${middle}`);
@@ -85,7 +89,7 @@ export const checks = [
       await page.keyboard.press('End');
       await visit.until('the bar is at its end', () => Number(document.querySelector('.player .seek').value) > 100);
       await page.keyboard.press('Home');
-      await page.locator('.seek-picture[data-at="storyboard-1.jpg 0,0"]').waitFor();
+      await visit.until('the picture of the beginning is shown', () => document.querySelector('.seek-picture[data-at="storyboard-1.jpg 0,0"]'));
       assert.ok(asked > 0, 'the picture is fetched');
     },
   },
