@@ -119,6 +119,9 @@ async fn a_flood_of_interactive_jobs_starves_nobody() {
     enqueue(&test, asset, Lane::Backfill, 1).await;
     sqlx::query("update jobs set run_at = now() - interval '1 hour'").execute(&test.env.db).await.unwrap();
     enqueue(&test, asset, Lane::Interactive, 40).await;
+    // One after the other, so that the order of the ends is that of the claims.
+    pools::set(&test.env.db, "stages.transcode.concurrency", None, &1.into(), "op").await.unwrap();
+    test.env.pools.refresh(&test.env.db).await.unwrap();
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
     let seen = order.clone();
     let mut runner = Runner::new(test.env.clone());

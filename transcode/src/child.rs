@@ -126,7 +126,8 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_our_trouble_and_a_file_of_words_is_the_teachers() {
         let dir = tempfile::tempdir().unwrap();
-        let request = |name: &str| serde_json::json!({ "input": dir.path().join(name), "out": dir.path().join("out"), "task": "everything" });
+        let request =
+            |name: &str| serde_json::json!({ "input": dir.path().join(name), "out": dir.path().join("out"), "task": "everything" });
         let missing = run(request("missing"), &mut |_, _| {}).unwrap_err();
         assert_eq!((missing.class, missing.code.as_str()), (Class::Transient, "scratch_failed"));
         std::fs::write(dir.path().join("words"), "only words").unwrap();

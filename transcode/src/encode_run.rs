@@ -31,20 +31,14 @@ pub async fn encode_run(ctx: Ctx, job: EncodeRun) -> Result<Done, Failure> {
 
     let mut done = ctx.finish().await?;
     // Those that end at the same time take turns, so that one of them is the last.
-    let planned = sqlx::query_scalar!("select prefix from encodings where asset_id = $1 for update", asset_id.0)
-        .fetch_optional(done.conn())
-        .await?;
+    let planned =
+        sqlx::query_scalar!("select prefix from encodings where asset_id = $1 for update", asset_id.0).fetch_optional(done.conn()).await?;
     if planned.as_deref() != Some(prefix.as_str()) {
         return done.commit_silent().await;
     }
-    sqlx::query!(
-        "update runs set made = $3 where prefix = $1 and number = $2",
-        prefix.as_str(),
-        number,
-        serde_json::to_value(&made)?
-    )
-    .execute(done.conn())
-    .await?;
+    sqlx::query!("update runs set made = $3 where prefix = $1 and number = $2", prefix.as_str(), number, serde_json::to_value(&made)?)
+        .execute(done.conn())
+        .await?;
     kernel::crash_point!("encode.counted");
     let left = sqlx::query_scalar!(r#"select count(*) as "count!" from runs where prefix = $1 and made is null"#, prefix.as_str())
         .fetch_one(done.conn())

@@ -23,7 +23,8 @@ pub async fn package_stream(ctx: Ctx, job: PackageStream) -> Result<Done, Failur
         return ctx.skip("it is packaged already, or its asset is gone").await;
     };
     let prefix = Prefix::parse(&encoding.prefix)?;
-    let runs = sqlx::query_scalar!("select made from runs where prefix = $1 order by number", prefix.as_str()).fetch_all(&ctx.env.db).await?;
+    let runs =
+        sqlx::query_scalar!("select made from runs where prefix = $1 order by number", prefix.as_str()).fetch_all(&ctx.env.db).await?;
     let Some(made) = runs.into_iter().collect::<Option<Vec<_>>>() else { return ctx.skip("not all of it is encoded").await };
     let made: Vec<Made> = made.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
 
@@ -41,9 +42,8 @@ pub async fn package_stream(ctx: Ctx, job: PackageStream) -> Result<Done, Failur
         shell::put(&ctx, &prefix, dir.path(), &files).await?;
     }
     let mut done = ctx.finish().await?;
-    let deleted = sqlx::query!("delete from encodings where asset_id = $1 and prefix = $2", asset_id.0, prefix.as_str())
-        .execute(done.conn())
-        .await?;
+    let deleted =
+        sqlx::query!("delete from encodings where asset_id = $1 and prefix = $2", asset_id.0, prefix.as_str()).execute(done.conn()).await?;
     if deleted.rows_affected() == 0 {
         // Planned anew meanwhile.
         return done.commit_silent().await;

@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use kernel::child::Limits;
 use kernel::child::ending::code;
 use kernel::child::outputs::{self, Output};
-use kernel::child::Limits;
 use kernel::config::Pool;
 use kernel::jobs::{Class, Ctx, Failure, Runner, Stage};
 use kernel::store::{Key, Prefix};

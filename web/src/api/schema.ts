@@ -105,12 +105,12 @@ export interface components {
          *       "stages": [
          *         {
          *           "attempt": 1,
-         *           "done": 812,
+         *           "done": 2410,
          *           "failure_code": null,
-         *           "kind": "TranscodeMedia",
+         *           "kind": "EncodeRun",
          *           "stage": "transcode",
          *           "state": "running",
-         *           "total": 3035
+         *           "total": 12000
          *         }
          *       ],
          *       "state": "processing",
@@ -176,7 +176,10 @@ export interface components {
          * @description One uploaded file and everything derived from it.
          */
         AssetId: string;
-        /** @description How far a stage is with an asset. Unit of `done` and `total`: the job's own (frames, pages, chunks). */
+        /**
+         * @description How far a stage is with an asset. Unit of `done` and `total`: the job's own (frames, pages, chunks), or a thousandth of a
+         *     run of segments.
+         */
         AssetStage: {
             /** Format: int32 */
             attempt: number;
