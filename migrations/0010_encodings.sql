@@ -10,6 +10,11 @@ create table encodings (
 create table runs (
   prefix text not null references encodings (prefix) on delete cascade,
   number integer not null check (number >= 0),  -- in the order in which they are wanted
+  first  integer not null check (first >= 1),   -- number of its first segment
+  sound  boolean not null,                -- of the sound; otherwise of all pictures
   made   jsonb,                           -- transcode::run::Made; null until it is encoded
   primary key (prefix, number)
 );
+
+-- A stream can be watched as soon as its beginning is there: a draft, until it is complete.
+alter table streams add complete boolean not null default true;

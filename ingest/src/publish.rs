@@ -1,7 +1,8 @@
 //! `PublishAsset`: the one write that makes an asset visible, when all of its parts are there.
 //!
 //! Every part rings once it is written, so the last one finds all others in place. Before that this job does nothing,
-//! and after it nothing more: a published asset stays what it is while parts are made again.
+//! and after it nothing more: a published asset stays what it is while parts are made again. A stream counts as there from
+//! its beginning on.
 
 use anyhow::Context;
 use kernel::id::AssetId;
@@ -17,15 +18,20 @@ pub async fn publish_asset(ctx: Ctx, job: PublishAsset) -> Result<Done, Failure>
     if !is_complete(done.conn(), asset_id).await? || wants_vectors && !has_vectors(done.conn(), asset_id).await? {
         return done.commit_silent().await;
     }
-    let published =
-        sqlx::query!("update assets set state = 'published', published_at = $2 where id = $1 and state = 'processing'", asset_id.0, now)
-            .execute(done.conn())
-            .await?;
-    if published.rows_affected() == 0 {
-        return done.commit_silent().await;
-    }
+    let published = sqlx::query!(
+        r#"update assets set state = 'published', published_at = coalesce(published_at, $2)
+            where id = $1 and state = 'processing' returning published_at = $2 as "first!""#,
+        asset_id.0,
+        now
+    )
+    .fetch_optional(done.conn())
+    .await?;
     kernel::crash_point!("publish.switched");
-    done.commit(Event::Published { asset_id }).await
+    match published {
+        Some(published) if published.first => done.commit(Event::Published { asset_id }).await,
+        // A stream that could be watched before it was complete may fail after all, and be taken up again.
+        _ => done.commit_silent().await,
+    }
 }
 
 /// Whether the stream or the document is there, and the full-text index holds exactly what the database does.

@@ -76,6 +76,7 @@ mod armed {
         "transcode.object",
         "encode.fetched",
         "encode.counted",
+        "encode.drafted",
         "extract.fetched",
         "extract.object",
         "child.before",

@@ -19,6 +19,8 @@ pub enum Event {
     Ingested { asset_id: AssetId, media: Kind },
     /// It is known how a video or audio asset becomes a stream, in so many runs of segments.
     StreamPlanned { asset_id: AssetId, runs: u32 },
+    /// The beginning of the asset's stream is stored: it can be watched while the rest is made.
+    StreamBegun { asset_id: AssetId },
     /// Every run of the asset's segments is stored.
     StreamEncoded { asset_id: AssetId },
     /// The HLS package of a video or audio asset is stored.
@@ -55,7 +57,7 @@ pub fn next(event: &Event) -> Vec<AnyJob> {
         }
         Event::CaptionsEdited { asset_id } => vec![ExtractDocument { asset_id }.into()],
         Event::Extracted { asset_id } => vec![EmbedChunks { asset_id }.into(), UpdateIndex {}.into()],
-        Event::Transcoded { asset_id } | Event::Embedded { asset_id } | Event::Indexed { asset_id } => {
+        Event::StreamBegun { asset_id } | Event::Transcoded { asset_id } | Event::Embedded { asset_id } | Event::Indexed { asset_id } => {
             vec![PublishAsset { asset_id }.into()]
         }
         Event::CourseCompleted { certificate_id } => vec![RenderCertificate { certificate_id }.into()],
@@ -86,6 +88,7 @@ impl Event {
             Self::Uploaded { .. } => "Uploaded",
             Self::Ingested { .. } => "Ingested",
             Self::StreamPlanned { .. } => "StreamPlanned",
+            Self::StreamBegun { .. } => "StreamBegun",
             Self::StreamEncoded { .. } => "StreamEncoded",
             Self::Transcoded { .. } => "Transcoded",
             Self::Extracted { .. } => "Extracted",
@@ -105,6 +108,7 @@ impl Event {
             Self::Uploaded { asset_id }
             | Self::Ingested { asset_id, .. }
             | Self::StreamPlanned { asset_id, .. }
+            | Self::StreamBegun { asset_id }
             | Self::StreamEncoded { asset_id }
             | Self::Transcoded { asset_id }
             | Self::Extracted { asset_id }

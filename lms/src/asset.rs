@@ -23,7 +23,7 @@ use crate::delivery;
 #[schema(example = json!({
     "id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10", "course_id": "0193a5f0-1111-7c10-9d7e-2f1f0c3d9a10", "parent_id": null,
     "file_name": "queues.mp4", "title": "Queues and leases", "kind": "video", "media_type": "video/mp4", "state": "processing",
-    "failure": null, "notice": null, "duration_ms": 121400, "pages": null, "language": null, "sdh": false, "auto": false, "created_at": "2026-11-20T09:30:00Z", "published_at": null,
+    "failure": null, "notice": null, "duration_ms": 121400, "complete": true, "pages": null, "language": null, "sdh": false, "auto": false, "created_at": "2026-11-20T09:30:00Z", "published_at": null,
     "poster_url": null,
     "stages": [{"stage": "transcode", "kind": "EncodeRun", "state": "running", "done": 2410, "total": 12000, "attempt": 1, "failure_code": null}]}))]
 pub struct Asset {
@@ -43,6 +43,8 @@ pub struct Asset {
     /// A code: it is published, but its instructor should know, such as `no_text_layer`.
     pub notice: Option<String>,
     pub duration_ms: Option<i64>,
+    /// False while it can be watched already and most of it is still being made.
+    pub complete: bool,
     pub pages: Option<i32>,
     /// BCP 47, as somebody or a file name said or as it was found in the text.
     pub language: Option<String>,
@@ -111,7 +113,7 @@ pub async fn load(
     let rows = sqlx::query!(
         r#"select a.id, a.course_id, a.parent_id, a.file_name, a.title, a.kind as "kind: Kind", a.media_type, a.state as "state: AssetState",
                   a.failure_code, a.failure_reason, a.failure_stage, a.failure_attempt, a.created_at, a.published_at,
-                  a.sdh, a.auto, s.duration_ms as "duration_ms?", d.pages, coalesce(a.language, d.language) as language,
+                  a.sdh, a.auto, s.duration_ms as "duration_ms?", coalesce(s.complete, true) as "complete!", d.pages, coalesce(a.language, d.language) as language,
                   case when s.manifest -> 'posters' ? a.poster_file then s.prefix || '/' || a.poster_file else s.poster end as poster,
                   coalesce(d.notice, s.manifest -> 'notices' ->> 0) as notice
              from unnest($1::uuid[]) with ordinality as wanted(id, nth)
@@ -149,6 +151,7 @@ pub async fn load(
                 failure,
                 notice: row.notice,
                 duration_ms: row.duration_ms,
+                complete: row.complete,
                 pages: row.pages,
                 language: row.language,
                 sdh: row.sdh,

@@ -28,7 +28,7 @@ pub(crate) fn router() -> OpenApiRouter<Env> {
 /// of the new addresses (the part after `/stream/`) into those you have.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"hls_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/master.m3u8", "expires_in": 300,
-    "poster_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/poster.jpg", "storyboard_url": null, "duration_ms": 121400, "kind": "video",
+    "poster_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/poster.jpg", "storyboard_url": null, "duration_ms": 121400, "complete": true, "kind": "video",
     "captions": [{"id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10", "asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10", "language": "en", "label": "English",
         "sdh": false, "auto": false, "url": "/stream/1795172400.0193….kXo…/0193…/0193….1/captions/0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10/captions.vtt"}],
     "chapters": [{"start_s": 0.0, "title": "Welcome"}], "resume_s": 734.2}))]
@@ -40,6 +40,8 @@ struct Playback {
     /// WebVTT whose cues are pieces of pictures, for the seek bar.
     storyboard_url: Option<String>,
     duration_ms: i64,
+    /// False while most of it is still being made: what is asked for is made next, and takes a moment.
+    complete: bool,
     kind: Kind,
     captions: Vec<CaptionTrack>,
     #[serde(flatten)]
@@ -79,7 +81,7 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>, h
     let row = sqlx::query!(
         r#"select a.state, a.kind as "kind: Kind", s.prefix as "prefix?", s.manifest #>> '{storyboard,file}' as storyboard,
                   case when s.manifest -> 'posters' ? a.poster_file then s.prefix || '/' || a.poster_file else s.poster end as poster,
-                  s.duration_ms as "duration_ms?"
+                  s.duration_ms as "duration_ms?", s.complete as "complete?"
              from assets a left join streams s on s.asset_id = a.id where a.id = $1"#,
         id.0,
     )
@@ -116,6 +118,7 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>, h
         poster_url: row.poster.map(|poster| delivery::picture(&env, who.account_id, id, &poster, now)).transpose()?,
         storyboard_url: row.storyboard.map(|file| format!("{folder}/{file}")),
         duration_ms,
+        complete: row.complete.unwrap_or(true),
         kind,
         captions,
         viewing: viewing::of(&mut conn, &who, id).await?,

@@ -62,7 +62,7 @@ impl Watch {
         let mut asset = self.next.take()?;
         loop {
             let face = face(&asset);
-            let over = asset.state != AssetState::Processing;
+            let over = asset.state != AssetState::Processing && asset.complete;
             if face != self.seen {
                 self.seen = face;
                 let event = Event::default().event("asset").json_data(&asset);

@@ -92,6 +92,10 @@ async fn arm(fleet: &Fleet, score: &Score, dice: &Dice, control: &str) {
     {
         score.note("workers asked to stop");
     }
+    // Attempts at a run write the same objects, so that hardly any is left over by itself.
+    if labels.contains(&"janitor.deleted") {
+        litter(fleet, dice);
+    }
     let begun = Instant::now();
     let fired = loop {
         let fired = fired(fleet);
@@ -112,6 +116,15 @@ async fn arm(fleet: &Fleet, score: &Score, dice: &Dice, control: &str) {
             *score.points.lock().expect("score").entry(label).or_default() += 1;
         }
     }
+}
+
+/// An object of an attempt that nobody has made.
+fn litter(fleet: &Fleet, dice: &Dice) {
+    if fleet.s3.is_some() {
+        return;
+    }
+    let folder = fleet.data.join(format!("objects/assets/{0}/{0}.1", uuid::Uuid::from_u64_pair(dice.roll(u64::MAX), dice.roll(u64::MAX))));
+    let _ = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(folder.join("litter"), "litter"));
 }
 
 fn disarm(fleet: &Fleet) {

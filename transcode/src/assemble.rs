@@ -59,6 +59,7 @@ pub fn assemble(out: &Path, planned: &Planned, mut made: Vec<Made>) -> Result<Ma
     let renditions = write_playlists(out, probe, ladder, &videos, sound.as_ref(), &tally)?;
     Ok(Manifest {
         made_by: MADE_BY,
+        complete: true,
         duration_ms: (tally.duration * 1000 / VIDEO_TIMESCALE) as u64,
         width: ladder.first().map(|rung| rung.width),
         height: ladder.first().map(|rung| rung.height),
@@ -202,7 +203,7 @@ fn write_playlists(
             height: rung.height,
             frame_rate: cadence::thinned_rate(source_rate, rung.max_fps),
             rates: rates(part),
-            iframe_rates: Rates::of(&part.segments, part.timescale, target, |segment| segment.first_picture),
+            iframe_rates: Some(Rates::of(&part.segments, part.timescale, target, |segment| segment.first_picture)),
         };
         let picture = Some(PictureSize { width: rung.width, height: rung.height, frame_rate: entry.frame_rate });
         renditions.push(rendition(part, picture, entry.rates));

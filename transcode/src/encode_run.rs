@@ -1,13 +1,18 @@
 //! `EncodeRun`: one run of segments of a planned stream. Whoever encodes it, and however often, its segments have the same names
-//! and the same bytes, so that a killed attempt leaves nothing to clear away. The last run that is made calls for the package.
+//! and the same bytes, so that a killed attempt leaves nothing to clear away. When the beginning is there, the stream can be
+//! watched, as a draft; the last run that is made calls for the package.
 
+use kernel::id::AssetId;
 use kernel::jobs::{Ctx, Done, Failure};
 use kernel::pipeline::{EncodeRun, Event};
-use kernel::store::Prefix;
+use kernel::store::{Key, Prefix};
+use sqlx::PgConnection;
 
 use crate::child::Task;
+use crate::draft::{self, Draft};
+use crate::package::Planned;
 use crate::run::Made;
-use crate::shell;
+use crate::{shell, stream};
 
 pub async fn encode_run(ctx: Ctx, job: EncodeRun) -> Result<Done, Failure> {
     let (asset_id, number) = (job.asset_id, job.number as i32);
@@ -25,15 +30,16 @@ pub async fn encode_run(ctx: Ctx, job: EncodeRun) -> Result<Done, Failure> {
     let dir = shell::workshop(&ctx)?;
     let bytes = shell::fetch(&ctx, &row.source_sha256, dir.path()).await?;
     kernel::crash_point!("encode.fetched");
-    let task = Task::Encode { planned: serde_json::from_value(row.plan)?, number: number as usize };
+    let planned: Box<Planned> = serde_json::from_value(row.plan)?;
+    let task = Task::Encode { planned: planned.clone(), number: number as usize };
     let (made, files): (Made, _) = shell::step(&ctx, dir.path(), task, bytes).await?;
     shell::put(&ctx, &prefix, dir.path(), &files).await?;
 
     let mut done = ctx.finish().await?;
     // Those that end at the same time take turns, so that one of them is the last.
-    let planned =
+    let current =
         sqlx::query_scalar!("select prefix from encodings where asset_id = $1 for update", asset_id.0).fetch_optional(done.conn()).await?;
-    if planned.as_deref() != Some(prefix.as_str()) {
+    if current.as_deref() != Some(prefix.as_str()) {
         return done.commit_silent().await;
     }
     sqlx::query!("update runs set made = $3 where prefix = $1 and number = $2", prefix.as_str(), number, serde_json::to_value(&made)?)
@@ -45,6 +51,28 @@ pub async fn encode_run(ctx: Ctx, job: EncodeRun) -> Result<Done, Failure> {
         .await?;
     match left {
         0 => done.commit(Event::StreamEncoded { asset_id }).await,
+        _ if begin(&ctx, done.conn(), asset_id, &prefix, &planned).await? => done.commit(Event::StreamBegun { asset_id }).await,
         _ => done.commit_silent().await,
     }
+}
+
+/// Makes a stream that nobody could watch before into a draft, once its beginning is there. Whether it did.
+async fn begin(ctx: &Ctx, conn: &mut PgConnection, asset_id: AssetId, prefix: &Prefix, planned: &Planned) -> Result<bool, Failure> {
+    let made = sqlx::query_scalar!(
+        r#"select made as "made!" from runs
+            where prefix = $1 and first = 1 and made is not null and not exists (select from streams where asset_id = $2)"#,
+        prefix.as_str(),
+        asset_id.0,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let made: Vec<Made> = made.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
+    let Some(Draft { manifest, playlists, poster }) = draft::draft(planned, &made) else { return Ok(false) };
+    for (name, text) in playlists {
+        ctx.env.store.put(&Key::in_prefix(prefix, &name)?, text.into()).await?;
+    }
+    kernel::crash_point!("encode.drafted");
+    let poster = poster.map(|name| Key::in_prefix(prefix, &name)).transpose()?;
+    stream::write(conn, asset_id, prefix, &manifest, poster.as_ref()).await?;
+    Ok(true)
 }

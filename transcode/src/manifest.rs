@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::draft;
 use crate::playlist::{IFRAMES, MASTER, MEDIA};
 use crate::probe::Probe;
 use crate::track::{INIT, segment_name};
@@ -13,6 +14,9 @@ pub const MADE_BY: i32 = 2;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manifest {
     pub made_by: i32,
+    /// Whether all of it is there. A draft promises segments that are made later, and has no measured rates.
+    #[serde(default = "yes")]
+    pub complete: bool,
     pub duration_ms: u64,
     /// Pixels of the largest rendition; `None` for sound alone.
     pub width: Option<u32>,
@@ -40,6 +44,10 @@ pub struct Manifest {
     /// Bytes of everything, playlists aside.
     pub bytes: u64,
     pub source: Probe,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One rendition.
@@ -137,10 +145,20 @@ impl Notice {
 }
 
 impl Manifest {
-    /// Every file of the package, relative to its folder, the multivariant playlist last: whoever can read that can
-    /// read all.
+    /// Every file of the package that must be there, relative to its folder, the multivariant playlist last: whoever can
+    /// read that can read all.
     pub fn files(&self) -> Vec<String> {
         let mut files = vec![];
+        if !self.complete {
+            files.extend(
+                self.renditions
+                    .iter()
+                    .flat_map(|Rendition { name, .. }| [format!("{name}/{INIT}"), draft::path(&format!("{name}/{MEDIA}"))]),
+            );
+            files.extend(self.captions.iter().map(|captions| captions.file.clone()));
+            files.push(draft::path(MASTER));
+            return files;
+        }
         for Rendition { name, picture, segments, .. } in &self.renditions {
             files.push(format!("{name}/{INIT}"));
             files.extend((1..=*segments).map(|number| format!("{name}/{}", segment_name(number))));

@@ -2,18 +2,18 @@
 //! posters, the storyboard, and the `streams` row that makes it all real. Publishing is decided elsewhere.
 
 use kernel::chaos::{self, Protection};
-use kernel::id::AssetId;
 use kernel::jobs::{Ctx, Done, Failure};
 use kernel::pipeline::{Event, PackageStream};
 use kernel::store::{Key, Prefix};
-use sqlx::PgConnection;
 use tracing::warn;
 
 use crate::child::Task;
-use crate::manifest::{MADE_BY, Manifest};
+use crate::draft;
+use crate::manifest::Manifest;
 use crate::run::Made;
 use crate::shell::{self, PACKAGE};
 use crate::stills::STILLS;
+use crate::stream;
 
 pub async fn package_stream(ctx: Ctx, job: PackageStream) -> Result<Done, Failure> {
     let asset_id = job.asset_id;
@@ -48,40 +48,25 @@ pub async fn package_stream(ctx: Ctx, job: PackageStream) -> Result<Done, Failur
         // Planned anew meanwhile.
         return done.commit_silent().await;
     }
-    switch(done.conn(), asset_id, &prefix, &manifest).await?;
+    let poster = manifest.poster.as_deref().map(|name| Key::in_prefix(&prefix, name)).transpose()?;
+    stream::write(done.conn(), asset_id, &prefix, &manifest, poster.as_ref()).await?;
     let done = done.commit(Event::Transcoded { asset_id }).await?;
     if row_first {
         shell::put(&ctx, &prefix, dir.path(), &files).await?;
     }
-    for still in &stills {
-        // No part of the stream: one that stays costs a little space until the stream is replaced.
-        if let Err(error) = ctx.env.store.delete(&Key::in_prefix(&prefix, still)?).await {
-            warn!("cannot remove {still} of {prefix}: {error:#}");
-        }
+    if let Err(error) = clear(&ctx, &prefix).await {
+        // No part of the stream: what stays costs a little space until the stream is replaced.
+        warn!("cannot remove what {prefix} was made of: {error:#}");
     }
     Ok(done)
 }
 
-async fn switch(conn: &mut PgConnection, asset_id: AssetId, prefix: &Prefix, manifest: &Manifest) -> Result<(), Failure> {
-    let poster = manifest.poster.as_deref().map(|name| Key::in_prefix(prefix, name)).transpose()?;
-    sqlx::query!(
-        "insert into streams (asset_id, prefix, duration_ms, width, height, poster, manifest, made_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)
-         on conflict (asset_id) do update set prefix = excluded.prefix, duration_ms = excluded.duration_ms,
-           width = excluded.width, height = excluded.height, poster = excluded.poster, manifest = excluded.manifest,
-           made_by = excluded.made_by, made_at = now()",
-        asset_id.0,
-        prefix.as_str(),
-        manifest.duration_ms as i64,
-        manifest.width.map(|pixels| pixels as i32),
-        manifest.height.map(|pixels| pixels as i32),
-        poster.as_ref().map(Key::as_str),
-        serde_json::to_value(manifest)?,
-        MADE_BY,
-    )
-    .execute(&mut *conn)
-    .await?;
-    // The first bytes cannot tell a film from a container that holds nothing but sound; now it is known.
-    sqlx::query!("update assets set kind = 'audio' where id = $1 and $2", asset_id.0, manifest.width.is_none()).execute(conn).await?;
+/// Removes stills and drafts, which the package has replaced.
+async fn clear(ctx: &Ctx, prefix: &Prefix) -> anyhow::Result<()> {
+    for folder in [STILLS, draft::FOLDER] {
+        for (key, _) in ctx.env.store.list(&format!("{prefix}/{folder}")).await? {
+            ctx.env.store.delete(&key).await?;
+        }
+    }
     Ok(())
 }

@@ -17,6 +17,9 @@ use crate::probe::Probe;
 /// costs little and the first one is there soon.
 const RUN: usize = 8;
 
+/// Segments of the first run: somebody may be waiting for it.
+const FIRST_RUN: usize = 2;
+
 /// A video is split into at least this many runs where its length allows, so that all cores have work to the end.
 const LEAST_RUNS: usize = 8;
 
@@ -115,7 +118,7 @@ pub fn plan(probe: &Probe, index: &Index, segment: i64) -> Plan {
             end: Some(end),
             cuts,
             pictures,
-            sound: index.audio.as_ref().map_or_else(Vec::new, |track| windows(track, segment, total, SOUND_RUN, SOUND_LEAD)),
+            sound: index.audio.as_ref().map_or_else(Vec::new, |track| windows(track, segment, total, (SOUND_RUN, SOUND_RUN), SOUND_LEAD)),
             ..whole
         },
         _ => whole,
@@ -126,7 +129,7 @@ pub fn plan(probe: &Probe, index: &Index, segment: i64) -> Plan {
 fn picture_runs(track: &TrackIndex, segment: i64, end: i64, total: usize) -> Option<Vec<Window>> {
     let mut length = total.div_ceil(LEAST_RUNS).clamp(1, RUN);
     while length < total {
-        let runs = windows(track, segment, total, length, 0);
+        let runs = windows(track, segment, total, (FIRST_RUN.min(length), length), 0);
         let wasted: i64 = runs.iter().map(|run| run.from - track.key_before(run.from).map_or(0, |key| key.pts)).sum();
         if wasted * 2 <= end {
             return Some(runs);
@@ -136,15 +139,16 @@ fn picture_runs(track: &TrackIndex, segment: i64, end: i64, total: usize) -> Opt
     None
 }
 
-/// Windows of `length` segments, each read from the last entry point that lies at least `lead` before it.
-fn windows(track: &TrackIndex, segment: i64, total: usize, length: usize, lead: i64) -> Vec<Window> {
+/// Windows of so many segments, the first and all others, each read from the last entry point that lies at least `lead` before it.
+fn windows(track: &TrackIndex, segment: i64, total: usize, (first, others): (usize, usize), lead: i64) -> Vec<Window> {
     let window = |start: usize| {
         let from = start as i64 * segment;
-        let last = start + length >= total;
+        let next = start + if start == 0 { first } else { others };
+        let last = next >= total;
         let seek = track.key_before(from - lead).filter(|_| start > 0).map(|key| key.dts);
-        Window { first: start + 1, from, to: (!last).then_some((start + length) as i64 * segment), seek, last }
+        Window { first: start + 1, from, to: (!last).then_some(next as i64 * segment), seek, last }
     };
-    (0..total.max(1)).step_by(length).map(window).collect()
+    std::iter::once(0).chain((first..total).step_by(others)).map(window).collect()
 }
 
 /// Where segments start: at the first picture at or after each grid point, or on the point itself when no picture comes
@@ -198,7 +202,7 @@ mod tests {
     fn rare_entry_points_make_longer_runs_and_a_single_one_makes_no_runs() {
         let end = 3600 * VIDEO_TIMESCALE;
         let count = |key_every| picture_runs(&track(3600, key_every), SEGMENT, end, 900).map(|runs| runs.len());
-        assert_eq!(count(2), Some(113));
+        assert_eq!(count(2), Some(114), "the first is short");
         assert!(count(200).unwrap() < 60);
         assert_eq!(count(3600), None);
     }

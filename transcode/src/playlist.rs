@@ -87,7 +87,8 @@ pub struct VideoEntry {
     pub height: u32,
     pub frame_rate: f64,
     pub rates: Rates,
-    pub iframe_rates: Rates,
+    /// None while there is no I-frame playlist.
+    pub iframe_rates: Option<Rates>,
 }
 
 /// The sound rendition as the multivariant playlist announces it.
@@ -142,11 +143,11 @@ pub fn master(videos: &[VideoEntry], audio: Option<&AudioEntry>) -> String {
             sound.peak, sound.average, audio.codec, audio.name
         );
     }
-    for video in videos {
+    for (video, rates) in videos.iter().filter_map(|video| Some((video, video.iframe_rates?))) {
         let _ = writeln!(
             text,
             "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\",RESOLUTION={}x{},URI=\"{}/{IFRAMES}\"",
-            video.iframe_rates.peak, video.iframe_rates.average, video.codec, video.width, video.height, video.name
+            rates.peak, rates.average, video.codec, video.width, video.height, video.name
         );
     }
     text
@@ -190,7 +191,7 @@ mod tests {
             height: 720,
             frame_rate: 29.97,
             rates: Rates { peak: rate * 2, average: rate },
-            iframe_rates: Rates { peak: 10, average: 9 },
+            iframe_rates: Some(Rates { peak: 10, average: 9 }),
         }
     }
 

@@ -33,6 +33,21 @@ pub enum Run {
     Whole,
 }
 
+impl Run {
+    /// Number of its first segment.
+    pub fn first(&self) -> usize {
+        match self {
+            Self::Pictures { window, .. } | Self::Sound { window } => window.first,
+            Self::Whole => 1,
+        }
+    }
+
+    /// Whether it makes nothing but sound.
+    pub fn is_sound(&self) -> bool {
+        matches!(self, Self::Sound { .. })
+    }
+}
+
 /// What one run made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Made {

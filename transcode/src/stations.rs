@@ -142,6 +142,11 @@ impl Station<Item, TranscodeError> for &mut RungStation {
     }
 }
 
+/// The sample at which the segment of a grid point starts: that of the first frame at or after it.
+pub fn sound_cut(grid: i64) -> i64 {
+    (grid * RATE / VIDEO_TIMESCALE + aac::FRAME - 1) / aac::FRAME * aac::FRAME
+}
+
 /// Coded frames of sound of one window, by their numbers in the presentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SoundFrames {
@@ -156,9 +161,8 @@ impl SoundFrames {
     /// Samples that the encoder wants to see behind a frame, in frames.
     const AHEAD: i64 = 3;
 
-    /// Segments of sound start with the first frame at or after a grid point.
     pub fn of(window: &Window) -> Self {
-        let frame = |grid: i64| (grid * RATE / VIDEO_TIMESCALE + aac::FRAME - 1) / aac::FRAME;
+        let frame = |grid: i64| sound_cut(grid) / aac::FRAME;
         Self { from: frame(window.from), to: window.to.map(frame) }
     }
 

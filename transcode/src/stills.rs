@@ -37,6 +37,11 @@ pub struct StillsMade {
 }
 
 impl StillsMade {
+    /// The picture that could be the poster, relative to the folder of the package.
+    pub fn poster_file(&self) -> Option<String> {
+        self.poster.as_ref().map(|(file, _)| format!("{STILLS}/{file}"))
+    }
+
     /// Their files, relative to the folder of the package.
     pub fn files(&self) -> Vec<String> {
         let poster = self.poster.as_ref().map(|(file, _)| file);

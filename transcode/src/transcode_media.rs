@@ -21,7 +21,7 @@ pub async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Fail
     let (planned, files): (Planned, _) = shell::step(&ctx, dir.path(), Task::Plan, bytes).await?;
     let prefix = ctx.prefix(asset_id);
     shell::put(&ctx, &prefix, dir.path(), &files).await?;
-    let runs = run::runs(&planned.plan).len() as u32;
+    let (firsts, sound): (Vec<i32>, Vec<bool>) = run::runs(&planned.plan).iter().map(|run| (run.first() as i32, run.is_sound())).unzip();
 
     let mut done = ctx.finish().await?;
     // Planned anew, what was made of an earlier plan is the janitor's.
@@ -34,8 +34,21 @@ pub async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Fail
     )
     .execute(done.conn())
     .await?;
-    sqlx::query!("insert into runs (prefix, number) select $1, generate_series(0, $2::integer - 1)", prefix.as_str(), runs as i32)
-        .execute(done.conn())
-        .await?;
-    done.commit(Event::StreamPlanned { asset_id, runs }).await
+    sqlx::query!(
+        "insert into runs (prefix, number, first, sound)
+         select $1, run.number - 1, run.first, run.sound from unnest($2::integer[], $3::boolean[]) with ordinality as run(first, sound, number)",
+        prefix.as_str(),
+        &firsts,
+        &sound,
+    )
+    .execute(done.conn())
+    .await?;
+    // What could be watched of an earlier plan ends with it.
+    let drafts = sqlx::query!("delete from streams where asset_id = $1 and not complete", asset_id.0).execute(done.conn()).await?;
+    if drafts.rows_affected() > 0 {
+        sqlx::query!("update assets set state = 'processing' where id = $1 and state = 'published'", asset_id.0)
+            .execute(done.conn())
+            .await?;
+    }
+    done.commit(Event::StreamPlanned { asset_id, runs: firsts.len() as u32 }).await
 }

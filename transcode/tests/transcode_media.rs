@@ -187,3 +187,95 @@ async fn a_child_that_always_crashes_is_given_up_after_the_second_time() {
     let runs = fs::read_to_string(dir.path().join("program.runs")).unwrap();
     assert_eq!(runs.lines().count(), 2);
 }
+
+/// The environment with this room's child, which for now encodes no run but the first two.
+fn with_slow_child(env: &Env, dir: &Path) -> Env {
+    let env = with_child(env, dir);
+    let busy = r#"{"failure":{"class":"transient","code":"busy","reason":"not yet","detail":null}}"#;
+    let script = format!(
+        "#!/bin/sh\norder=$(cat)\ncase $order in *'\"encode\":{{\"number\":'[2-9]*) echo '{busy}' ;; *) printf %s \"$order\" | {} \"$@\" ;; esac\n",
+        env!("CARGO_BIN_EXE_transcode-child")
+    );
+    let path = &env.config.paths.program;
+    fs::remove_file(path).unwrap();
+    fs::write(path, script).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    env
+}
+
+async fn publish(env: &Env, asset_id: AssetId) {
+    let update = "update assets set state = 'published', kind = 'video', published_at = now() where id = $1";
+    sqlx::query(update).bind(asset_id.0).execute(&env.db).await.unwrap();
+}
+
+async fn stream(env: &Env, asset_id: AssetId) -> Option<(String, bool)> {
+    let select = "select prefix, complete from streams where asset_id = $1";
+    sqlx::query_as(select).bind(asset_id.0).fetch_optional(&env.db).await.unwrap()
+}
+
+/// Runs what waits for its next attempt.
+async fn try_again(env: &Env) {
+    sqlx::query("update jobs set run_at = now() where state in ('queued', 'parked')").execute(&env.db).await.unwrap();
+    let mut runner = Runner::new(env.clone());
+    transcode::register(&mut runner);
+    runner.drain().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_can_be_watched_from_its_beginning_on_and_is_completed_where_it_lies() {
+    let test = TestEnv::new().await;
+    let asset_id = asset_of(&test, "runs.mp4").await;
+    let dir = tempfile::tempdir().unwrap();
+    let env = with_slow_child(&test.env, dir.path());
+    run(&env, asset_id).await;
+    let (prefix, complete) = stream(&env, asset_id).await.expect("the beginning is there");
+    assert!(!complete);
+    let names = async || -> Vec<String> {
+        let listed = env.store.list(&prefix).await.unwrap();
+        listed.iter().map(|(key, _)| key.as_str().strip_prefix(&format!("{prefix}/")).unwrap().to_owned()).collect()
+    };
+    let begun = names().await;
+    assert!(begun.contains(&"draft/master.m3u8".to_owned()) && !begun.contains(&"master.m3u8".to_owned()), "{begun:?}");
+    assert_eq!(count(&env, "select count(*) from events where kind = 'StreamBegun' and asset_id = $1", asset_id).await, 1);
+
+    fs::remove_file(&env.config.paths.program).unwrap();
+    try_again(&with_child(&test.env, dir.path())).await;
+    assert_eq!(stream(&env, asset_id).await, Some((prefix.clone(), true)), "the same folder");
+    let whole = names().await;
+    assert!(whole.contains(&"master.m3u8".to_owned()) && !whole.iter().any(|name| name.starts_with("draft/")), "{whole:?}");
+    assert_eq!(count(&env, "select count(*) from replaced_streams where asset_id = $1", asset_id).await, 0);
+    assert_eq!(count(&env, "select count(*) from events where kind = 'StreamBegun' and asset_id = $1", asset_id).await, 1);
+}
+
+#[tokio::test]
+async fn a_stream_of_which_a_later_part_cannot_be_made_fails_though_it_was_watched() {
+    let test = TestEnv::new().await;
+    let asset_id = asset_of(&test, "runs.mp4").await;
+    let dir = tempfile::tempdir().unwrap();
+    let env = with_slow_child(&test.env, dir.path());
+    run(&env, asset_id).await;
+    publish(&env, asset_id).await;
+    let refusal = r#"echo '{"failure":{"class":"poison","code":"too_long","reason":"this is too long","detail":null}}'"#;
+    fs::remove_file(dir.path().join("program")).unwrap();
+    try_again(&with_program(&test.env, dir.path(), refusal)).await;
+    assert_eq!(stream(&env, asset_id).await, None);
+    assert_eq!(
+        count(&env, "select count(*) from assets where id = $1 and state = 'failed' and failure_code = 'too_long'", asset_id).await,
+        1
+    );
+}
+
+#[tokio::test]
+async fn what_is_planned_anew_before_it_is_complete_is_in_the_making_again() {
+    let test = TestEnv::new().await;
+    let asset_id = asset_of(&test, "runs.mp4").await;
+    let dir = tempfile::tempdir().unwrap();
+    let env = with_slow_child(&test.env, dir.path());
+    run(&env, asset_id).await;
+    publish(&env, asset_id).await;
+    let (before, _) = stream(&env, asset_id).await.unwrap();
+    run(&env, asset_id).await;
+    let (after, complete) = stream(&env, asset_id).await.unwrap();
+    assert!(before != after && !complete, "begun anew, in a folder of its own");
+    assert_eq!(count(&env, "select count(*) from assets where id = $1 and state = 'processing'", asset_id).await, 1);
+}

@@ -7,11 +7,12 @@ use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
 
 use super::Lane;
+use super::ledger::{AssetFailure, fail_asset};
 use super::view::State;
-use crate::events::{self, Cause};
+use crate::events::Cause;
 use crate::id::{AssetId, JobId};
 use crate::index_marks;
-use crate::pipeline::{Event, UpdateIndex};
+use crate::pipeline::UpdateIndex;
 
 /// What came of a request about one job or asset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,22 +71,8 @@ async fn mark_cancelled(conn: &mut PgConnection, id: JobId, asset_id: Option<Ass
         .await
         .context("mark a job as cancelled")?;
     let Some(asset_id) = asset_id else { return Ok(()) };
-    let changed = sqlx::query!(
-        "update assets set state = 'failed', failure_code = 'cancelled', failure_reason = 'processing was cancelled; retry to start it again',
-                failure_stage = $2, failure_attempt = $3
-          where id = $1 and state = 'processing'",
-        asset_id.0,
-        stage,
-        attempt,
-    )
-    .execute(&mut *conn)
-    .await
-    .context("fail the asset of a cancelled job")?;
-    if changed.rows_affected() == 1 {
-        index_marks::mark(conn, asset_id).await?;
-        events::record(conn, &Event::AssetFailed { asset_id }, &Cause::default()).await?;
-    }
-    Ok(())
+    let why = AssetFailure { code: "cancelled", reason: "processing was cancelled; retry to start it again", stage, attempt };
+    fail_asset(conn, asset_id, why, &Cause::default()).await
 }
 
 /// Queues a dead or cancelled job again from the start of its count; a failed asset is in processing again.

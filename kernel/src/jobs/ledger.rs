@@ -330,7 +330,8 @@ pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Durati
         return Ok(Aftermath::NotOurs);
     }
     if dead && let Some(asset_id) = job.asset_id {
-        fail_asset(&mut tx, asset_id, job, failure).await?;
+        let why = AssetFailure { code: &failure.code, reason: &failure.reason, stage: job.stage.as_str(), attempt: job.attempt };
+        fail_asset(&mut tx, asset_id, why, &job.cause()).await?;
     }
     crate::crash_point!("fail.before_commit");
     tx.commit().await.context("commit a failure")?;
@@ -352,25 +353,39 @@ async fn supersede(db: &PgPool, job: &Claimed) -> Result<Aftermath> {
     Ok(Aftermath::NotOurs)
 }
 
-/// An asset that waits for a dead job will never be published: it fails, visibly. One that is published stays.
-async fn fail_asset(conn: &mut PgConnection, asset_id: AssetId, job: &Claimed, failure: &Failure) -> Result<()> {
+/// An asset that waits for a job that will not be done will never be published: it fails, visibly. One that is published
+/// stays, unless there is no more than the draft of a stream.
+pub(super) async fn fail_asset(conn: &mut PgConnection, asset_id: AssetId, why: AssetFailure<'_>, cause: &Cause) -> Result<()> {
+    let draft = sqlx::query!("delete from streams where asset_id = $1 and not complete", asset_id.0)
+        .execute(&mut *conn)
+        .await
+        .with_context(|| format!("forget the draft of asset {asset_id}"))?;
     let changed = sqlx::query!(
         "update assets set state = 'failed', failure_code = $2, failure_reason = $3, failure_stage = $4, failure_attempt = $5
-          where id = $1 and state = 'processing'",
+          where id = $1 and (state = 'processing' or state = 'published' and $6)",
         asset_id.0,
-        failure.code,
-        failure.reason,
-        job.stage.as_str(),
-        job.attempt,
+        why.code,
+        why.reason,
+        why.stage,
+        why.attempt,
+        draft.rows_affected() > 0,
     )
     .execute(&mut *conn)
     .await
     .with_context(|| format!("fail asset {asset_id}"))?;
     if changed.rows_affected() == 1 {
         index_marks::mark(conn, asset_id).await?;
-        events::record(conn, &Event::AssetFailed { asset_id }, &job.cause()).await?;
+        events::record(conn, &Event::AssetFailed { asset_id }, cause).await?;
     }
     Ok(())
+}
+
+/// Why an asset fails.
+pub(super) struct AssetFailure<'a> {
+    pub code: &'a str,
+    pub reason: &'a str,
+    pub stage: &'a str,
+    pub attempt: i32,
 }
 
 /// Hands a job back untouched, as a stopping worker does: no failure is counted.

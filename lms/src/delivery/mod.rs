@@ -165,7 +165,7 @@ impl Asked<'_> {
     }
 
     async fn package_text(&self, name: &str) -> Result<String, ApiError> {
-        lookup::text(self.env, &Key::in_prefix(self.stream, name)?).await?.ok_or_else(ApiError::not_found)
+        lookup::playlist(self.env, self.stream, name).await?.ok_or_else(ApiError::not_found)
     }
 
     /// 404 unless the token's account may see the asset, and this version of it is the one that is shown or was a moment

@@ -1,6 +1,7 @@
 //! The routes of this room against a real database: a published course with its people, and one question at a time.
 
 mod assets;
+mod delivery;
 mod learning;
 mod matrix;
 mod operate;

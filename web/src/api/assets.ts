@@ -12,12 +12,15 @@ export const assetQuery = (id: string) =>
 const SIGNED = { staleTime: 0, gcTime: 0, refetchOnWindowFocus: false, refetchOnReconnect: false } as const;
 
 /** Signed addresses end; while the page is open they are renewed a while before. */
+/** How often one looks whether a film that is still being made is complete, with its pictures for the seek bar. */
+const IN_WORK_MS = 10_000;
+
 export const playbackQuery = (id: string) =>
   queryOptions({
     queryKey: ['asset', id, 'playback'],
     queryFn: ({ signal }) => ask<Playback>(`/assets/${id}/playback`, { signal }),
     ...SIGNED,
-    refetchInterval: (query) => (query.state.data ? renewAfter(query.state.data.expires_in) : false),
+    refetchInterval: ({ state: { data } }) => (data ? Math.min(renewAfter(data.expires_in), data.complete ? Infinity : IN_WORK_MS) : false),
     refetchIntervalInBackground: true, // sound plays on behind another tab
   });
 

@@ -87,6 +87,7 @@ export interface components {
          * @description Something that was uploaded, and what became of it.
          * @example {
          *       "auto": false,
+         *       "complete": true,
          *       "course_id": "0193a5f0-1111-7c10-9d7e-2f1f0c3d9a10",
          *       "created_at": "2026-11-20T09:30:00Z",
          *       "duration_ms": 121400,
@@ -120,6 +121,8 @@ export interface components {
         Asset: {
             /** @description Captions: made by a machine, and seen through by nobody yet. */
             auto: boolean;
+            /** @description False while it can be watched already and most of it is still being made. */
+            complete: boolean;
             course_id: components["schemas"]["CourseId"];
             /** Format: date-time */
             created_at: string;
@@ -973,6 +976,8 @@ export interface components {
             items: {
                 /** @description Captions: made by a machine, and seen through by nobody yet. */
                 auto: boolean;
+                /** @description False while it can be watched already and most of it is still being made. */
+                complete: boolean;
                 course_id: components["schemas"]["CourseId"];
                 /** Format: date-time */
                 created_at: string;
@@ -1194,6 +1199,7 @@ export interface components {
          *           "title": "Welcome"
          *         }
          *       ],
+         *       "complete": true,
          *       "duration_ms": 121400,
          *       "expires_in": 300,
          *       "hls_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/master.m3u8",
@@ -1205,6 +1211,8 @@ export interface components {
          */
         Playback: components["schemas"]["Viewing"] & {
             captions: components["schemas"]["CaptionTrack"][];
+            /** @description False while most of it is still being made: what is asked for is made next, and takes a moment. */
+            complete: boolean;
             /** Format: int64 */
             duration_ms: number;
             /**

@@ -10,12 +10,23 @@ import { StageList } from './stage-list';
 
 export function AssetStatus({ asset }: { asset: Asset }) {
   if (asset.state === 'failed') return <Failure asset={asset} />;
+  if (asset.state === 'published' && !asset.complete) return <Finishing asset={asset} />;
   if (asset.state === 'published') return asset.notice ? <p className="notice">{noticeWords(asset.notice)}</p> : null;
   const waiting = waitOf(asset);
   return (
     <>
       {asset.stages?.length ? <StageList stages={asset.stages} /> : waiting === '' && <p className="fine">Waiting for a worker …</p>}
       {waiting !== '' && <p className="fine waiting">{waiting}</p>}
+    </>
+  );
+}
+
+/** It can be watched already. */
+function Finishing({ asset }: { asset: Asset }) {
+  return (
+    <>
+      <p className="fine">It can be watched already; the rest is being prepared.</p>
+      {asset.stages?.length ? <StageList stages={asset.stages} /> : null}
     </>
   );
 }

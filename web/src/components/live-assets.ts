@@ -16,7 +16,7 @@ const REOPEN_MS = 2000;
 
 export function useLiveAssets(course: Course | undefined): void {
   const queries = useQueryClient();
-  const processing = course ? allAssets(course).filter((asset) => asset.state === 'processing') : [];
+  const processing = course ? allAssets(course).filter(isInWork) : [];
   const streamed = processing.slice(0, STREAMS).map((asset) => asset.id);
   const courseId = course?.id ?? '';
 
@@ -35,6 +35,11 @@ export function useLiveAssets(course: Course | undefined): void {
   }, [others, courseId, queries]);
 }
 
+/** Even what can be watched may not be complete. */
+function isInWork(asset: Asset): boolean {
+  return asset.state === 'processing' || (asset.state === 'published' && !asset.complete);
+}
+
 async function follow(id: string, courseId: string, queries: QueryClient, signal: AbortSignal): Promise<void> {
   let finished = false;
   while (!signal.aborted) {
@@ -42,7 +47,7 @@ async function follow(id: string, courseId: string, queries: QueryClient, signal
       await watchAsset(
         id,
         (asset) => {
-          finished = asset.state !== 'processing';
+          finished = !isInWork(asset);
           queries.setQueryData(courseQuery(courseId).queryKey, (course) => course && { ...course, ...withAsset(course, asset) });
         },
         signal,

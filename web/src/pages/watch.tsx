@@ -87,6 +87,11 @@ function Watch({ asset }: { asset: Asset }) {
           </aside>
         )}
       </div>
+      {playback?.complete === false && (
+        <p className="notice" role="status">
+          This recording is still being prepared. You can watch it and go anywhere in it; a place that is not ready yet takes a moment.
+        </p>
+      )}
       <div className="watch-title">
         <h1>{asset.title}</h1>
         {lesson.course?.role_in_course === 'editor' && (
