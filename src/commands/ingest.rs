@@ -191,8 +191,14 @@ async fn wait(env: &Env, outcomes: &mut [(Outcome, ProgressBar)], begun: Instant
         if open.is_empty() {
             return Ok(());
         }
-        let rows = sqlx::query!("select id, state, kind, failure_code, failure_reason from assets where id = any($1)", &open)
-            .fetch_all(&env.db)
+        // What can be watched is not done before it is complete.
+        let rows = sqlx::query!(
+            r#"select a.id as "id!", case when s.complete = false and state = 'published' then 'processing' else state end as "state!",
+                      kind, failure_code, failure_reason
+                 from assets a left join streams s on s.asset_id = a.id where id = any($1)"#,
+            &open
+        )
+        .fetch_all(&env.db)
             .await
             .context("look how far they are")?;
         let running: BTreeMap<_, _> = sqlx::query!(

@@ -52,8 +52,9 @@ fn finding(name: &'static str, meaning: &str, offenders: Result<Vec<String>>) ->
 
 async fn i1(env: &Env) -> Result<Vec<String>> {
     sqlx::query_scalar!(
-        "select 'asset ' || a.id || ' is processing, but nothing works for it' as \"offender!\" from assets a
-          where a.state = 'processing'
+        "select 'asset ' || a.id || ' is ' || case a.state when 'published' then 'not complete' else 'processing' end || ', but nothing works for it' as \"offender!\"
+           from assets a
+          where (a.state = 'processing' or exists (select 1 from streams s where s.asset_id = a.id and not s.complete))
             and not exists (select 1 from jobs j where j.asset_id = a.id and j.state in ('queued', 'running', 'parked'))
             and not exists (select 1 from index_dirty d where d.asset_id = a.id)"
     )

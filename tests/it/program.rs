@@ -263,12 +263,12 @@ impl Person {
         asset["id"].as_str().expect("an asset id").to_owned()
     }
 
-    /// The asset once it is published or failed.
+    /// The asset once it is published and complete, or failed.
     pub async fn settled(&self, asset: &str) -> Value {
         let waiting = async {
             loop {
                 let asset = self.get(&format!("/assets/{asset}")).await;
-                if asset["state"] != "processing" {
+                if asset["state"] != "processing" && asset["complete"] == true {
                     return asset;
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;

@@ -17,6 +17,8 @@ interface Props {
   seek(second: number): void;
 }
 
+/** The bar's step, in seconds. */
+const STEP = 0.1;
 /** The thumb is this wide, in pixels: at both ends its middle stands half of it inside the bar. */
 const THUMB = 14;
 
@@ -42,9 +44,9 @@ export function SeekBar({ state, chapters, storyboard, seek }: Props) {
         aria-label="Position"
         aria-valuetext={`${timecode(now)} of ${timecode(duration)}${chapter ? `, ${chapter.title}` : ''}`}
         min={0}
-        max={duration || 1}
-        step={0.1}
-        value={Math.min(now, duration || 1)}
+        max={inSteps(duration) || 1}
+        step={STEP}
+        value={inSteps(Math.min(now, duration))}
         onChange={(event) => seek(Number(event.target.value))}
         onPointerMove={point}
         onPointerDown={point}
@@ -86,6 +88,14 @@ function Preview({ second, part, chapters, storyboard }: { second: number; part:
       <span className="seek-time">{timecode(second)}</span>
     </div>
   );
+}
+
+/**
+ * The browser rounds a value to the bar's steps. React would take that for somebody moving the thumb back to where it was
+ * and undo the move that it has just told of.
+ */
+function inSteps(second: number): number {
+  return Math.floor(second / STEP + 1e-6) / Math.round(1 / STEP);
 }
 
 /** Where a part of the whole stands on the bar: at the middle of the thumb when the film is there. */
