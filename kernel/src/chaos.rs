@@ -75,6 +75,7 @@ mod armed {
         "transcode.fetched",
         "transcode.object",
         "encode.fetched",
+        "encode.early",
         "encode.counted",
         "encode.drafted",
         "extract.fetched",

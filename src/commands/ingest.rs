@@ -199,8 +199,8 @@ async fn wait(env: &Env, outcomes: &mut [(Outcome, ProgressBar)], begun: Instant
             &open
         )
         .fetch_all(&env.db)
-            .await
-            .context("look how far they are")?;
+        .await
+        .context("look how far they are")?;
         let running: BTreeMap<_, _> = sqlx::query!(
             "select asset_id as \"asset_id!\", stage, progress_done, progress_total from jobs
               where asset_id = any($1) and state = 'running' order by id desc",

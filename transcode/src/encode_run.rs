@@ -32,7 +32,7 @@ pub async fn encode_run(ctx: Ctx, job: EncodeRun) -> Result<Done, Failure> {
     kernel::crash_point!("encode.fetched");
     let planned: Box<Planned> = serde_json::from_value(row.plan)?;
     let task = Task::Encode { planned: planned.clone(), number: number as usize };
-    let (made, files): (Made, _) = shell::step(&ctx, dir.path(), task, bytes).await?;
+    let (made, files) = shell::encode(&ctx, &prefix, dir.path(), task, bytes).await?;
     shell::put(&ctx, &prefix, dir.path(), &files).await?;
 
     let mut done = ctx.finish().await?;

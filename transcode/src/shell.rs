@@ -1,7 +1,9 @@
 //! What the jobs of this room share: the source in a scratch folder, the child's limits, objects put under the stream's prefix,
 //! and what is said of a file that is too much for us.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 use kernel::child::Limits;
@@ -14,7 +16,8 @@ use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use crate::child::{CHILD, Done, Request, Task};
-use crate::{Options, encode_run, package_stream, transcode_media};
+use crate::run::Made;
+use crate::{Options, encode_run, package_stream, track, transcode_media};
 
 /// Name of the source in the scratch folder: the name that was uploaded never becomes a path.
 const SOURCE: &str = "source";
@@ -58,6 +61,49 @@ pub async fn step<T: DeserializeOwned>(ctx: &Ctx, dir: &Path, task: Task, source
     Ok((made, files))
 }
 
+/// As [`step`], for a run: somebody may be waiting for a segment, so each is stored as soon as the child is at the next. Answers
+/// the files that are left to store.
+pub async fn encode(ctx: &Ctx, prefix: &Prefix, dir: &Path, task: Task, source_bytes: u64) -> Result<(Made, Vec<Output>), Failure> {
+    let mut stored = HashSet::new();
+    let mut step = pin!(step(ctx, dir, task, source_bytes));
+    let (made, mut files) = loop {
+        tokio::select! {
+            done = &mut step => break done?,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        for name in begun_before_the_last(&dir.join(PACKAGE)) {
+            // What cannot be stored now is tried again with all others at the end.
+            if !stored.contains(&name)
+                && ctx.env.store.put_file(&Key::in_prefix(prefix, &name)?, &dir.join(PACKAGE).join(&name)).await.is_ok()
+            {
+                kernel::crash_point!("encode.early");
+                stored.insert(name);
+            }
+        }
+    };
+    files.retain(|file| !stored.contains(&file.path));
+    Ok((made, files))
+}
+
+/// How often a child's folder is looked into.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The segments of each rendition that are whole: a child writes one after the other.
+fn begun_before_the_last(package: &Path) -> Vec<String> {
+    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut whole = vec![];
+    for rendition in entries(package).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        let plain = entries(&rendition.path()).filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+        let mut segments: Vec<String> =
+            plain.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| track::is_segment_name(name)).collect();
+        segments.sort();
+        segments.pop();
+        let folder = rendition.file_name();
+        whole.extend(segments.iter().filter_map(|name| Some(format!("{}/{name}", folder.to_str()?))));
+    }
+    whole
+}
+
 /// Stores files of the package under the stream's prefix, in their order.
 pub async fn put(ctx: &Ctx, prefix: &Prefix, dir: &Path, files: &[Output]) -> Result<(), Failure> {
     for file in files {
@@ -66,6 +112,7 @@ pub async fn put(ctx: &Ctx, prefix: &Prefix, dir: &Path, files: &[Output]) -> Re
     }
     Ok(())
 }
+
 /// What the child may use within one attempt.
 fn limits(pool: &Pool, threads: usize, source_bytes: u64) -> Limits {
     let wall = Duration::from_secs_f64(pool.timeout_seconds as f64 * 0.95);
@@ -106,6 +153,22 @@ pub(crate) fn final_word(failure: Failure, failures_before: i32) -> Failure {
 mod tests {
     use super::*;
     use kernel::config::Config;
+
+    #[test]
+    fn only_segments_that_the_child_has_left_behind_are_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        for (folder, names) in [
+            ("640x360", &["init.mp4", "seg-00009.m4s", "seg-00010.m4s", "seg-00011.m4s"][..]),
+            ("audio", &["seg-00009.m4s"]),
+            ("stills", &["1.jpg", "2.jpg"]),
+        ] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+            for name in names {
+                std::fs::write(dir.path().join(folder).join(name), name).unwrap();
+            }
+        }
+        assert_eq!(begun_before_the_last(dir.path()), ["640x360/seg-00009.m4s", "640x360/seg-00010.m4s"]);
+    }
 
     #[test]
     fn limits_are_final_and_a_crash_gets_a_second_chance() {

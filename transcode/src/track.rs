@@ -17,6 +17,13 @@ pub fn segment_name(number: usize) -> String {
     format!("seg-{number:05}.m4s")
 }
 
+/// Whether a file's name is that of a media segment.
+pub fn is_segment_name(name: &str) -> bool {
+    name.strip_prefix("seg-")
+        .and_then(|rest| rest.strip_suffix(".m4s"))
+        .is_some_and(|number| number.len() >= 5 && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Measures of one written segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
