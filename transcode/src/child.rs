@@ -17,7 +17,7 @@ use crate::package::{self, Planned};
 use crate::run;
 use crate::{Options, Progress, TranscodeError};
 
-/// The name under which the binary runs [`run`].
+/// The name under which the binary runs [`run()`].
 pub const CHILD: &str = "transcode";
 
 /// What to do with a file, and where to.
