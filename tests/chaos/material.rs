@@ -63,7 +63,8 @@ pub fn piece(number: u64, media: u64) -> Piece {
         word: Some(word.clone()),
     };
     if number % 20 < media {
-        let (name, source) = if number % 3 == 1 { ("tone", "tone.m4a") } else { ("clip", "tiny.mp4") };
+        // Of these, only the lecture is long enough for several runs, and to be watched before it is complete.
+        let (name, source) = [("clip", "tiny.mp4"), ("tone", "tone.m4a"), ("lecture", "runs.mp4")][(number % 3) as usize];
         let extension = source.rsplit_once('.').map_or("", |(_, extension)| extension);
         return Piece {
             file_name: format!("{name} {number}.{extension}"),
