@@ -203,6 +203,15 @@ fn with_slow_child(env: &Env, dir: &Path) -> Env {
     env
 }
 
+/// A recording of several runs of which the first two are made, and an environment whose child makes no others.
+async fn begun(dir: &Path) -> (TestEnv, Env, AssetId) {
+    let test = TestEnv::new().await;
+    let asset_id = asset_of(&test, "runs.mp4").await;
+    let env = with_slow_child(&test.env, dir);
+    run(&env, asset_id).await;
+    (test, env, asset_id)
+}
+
 async fn publish(env: &Env, asset_id: AssetId) {
     let update = "update assets set state = 'published', kind = 'video', published_at = now() where id = $1";
     sqlx::query(update).bind(asset_id.0).execute(&env.db).await.unwrap();
@@ -223,19 +232,16 @@ async fn try_again(env: &Env) {
 
 #[tokio::test]
 async fn a_stream_can_be_watched_from_its_beginning_on_and_is_completed_where_it_lies() {
-    let test = TestEnv::new().await;
-    let asset_id = asset_of(&test, "runs.mp4").await;
     let dir = tempfile::tempdir().unwrap();
-    let env = with_slow_child(&test.env, dir.path());
-    run(&env, asset_id).await;
+    let (test, env, asset_id) = begun(dir.path()).await;
     let (prefix, complete) = stream(&env, asset_id).await.expect("the beginning is there");
     assert!(!complete);
     let names = async || -> Vec<String> {
         let listed = env.store.list(&prefix).await.unwrap();
         listed.iter().map(|(key, _)| key.as_str().strip_prefix(&format!("{prefix}/")).unwrap().to_owned()).collect()
     };
-    let begun = names().await;
-    assert!(begun.contains(&"draft/master.m3u8".to_owned()) && !begun.contains(&"master.m3u8".to_owned()), "{begun:?}");
+    let first = names().await;
+    assert!(first.contains(&"draft/master.m3u8".to_owned()) && !first.contains(&"master.m3u8".to_owned()), "{first:?}");
     assert_eq!(count(&env, "select count(*) from events where kind = 'StreamBegun' and asset_id = $1", asset_id).await, 1);
 
     fs::remove_file(&env.config.paths.program).unwrap();
@@ -249,11 +255,8 @@ async fn a_stream_can_be_watched_from_its_beginning_on_and_is_completed_where_it
 
 #[tokio::test]
 async fn a_stream_of_which_a_later_part_cannot_be_made_fails_though_it_was_watched() {
-    let test = TestEnv::new().await;
-    let asset_id = asset_of(&test, "runs.mp4").await;
     let dir = tempfile::tempdir().unwrap();
-    let env = with_slow_child(&test.env, dir.path());
-    run(&env, asset_id).await;
+    let (test, env, asset_id) = begun(dir.path()).await;
     publish(&env, asset_id).await;
     let refusal = r#"echo '{"failure":{"class":"poison","code":"too_long","reason":"this is too long","detail":null}}'"#;
     fs::remove_file(dir.path().join("program")).unwrap();
@@ -267,11 +270,8 @@ async fn a_stream_of_which_a_later_part_cannot_be_made_fails_though_it_was_watch
 
 #[tokio::test]
 async fn what_is_planned_anew_before_it_is_complete_is_in_the_making_again() {
-    let test = TestEnv::new().await;
-    let asset_id = asset_of(&test, "runs.mp4").await;
     let dir = tempfile::tempdir().unwrap();
-    let env = with_slow_child(&test.env, dir.path());
-    run(&env, asset_id).await;
+    let (_test, env, asset_id) = begun(dir.path()).await;
     publish(&env, asset_id).await;
     let (before, _) = stream(&env, asset_id).await.unwrap();
     run(&env, asset_id).await;
