@@ -121,9 +121,20 @@ pub async fn orphans(env: &Env) -> Result<Vec<Key>> {
         let attempt = key.as_str().split('/').nth(2).unwrap_or_default();
         live.contains(key.as_str()) || live.contains(key.scope()) || live.contains(attempt)
     };
+    // What a stream is made of is swept with the last word on it, which whoever made it may not have come to.
+    let encoding: HashSet<String> = sqlx::query_scalar!("select prefix from encodings")
+        .fetch_all(&env.db)
+        .await
+        .context("read what is being encoded")?
+        .into_iter()
+        .collect();
+    let left_over = |key: &Key| {
+        let folder = key.as_str().split('/').nth(3).unwrap_or_default();
+        transcode::MAKINGS.contains(&folder) && !encoding.contains(key.scope())
+    };
     let now = time::OffsetDateTime::now_utc();
     let aged = |modified: time::OffsetDateTime| now - modified > chaos::grace(GRACE);
-    let derived = listed.into_iter().filter(|(key, _)| !owned(key)).map(|(key, _)| key);
+    let derived = listed.into_iter().filter(|(key, _)| !owned(key) || left_over(key)).map(|(key, _)| key);
     let stored = sources.into_iter().filter(|(key, meta)| !owned(key) && aged(meta.modified)).map(|(key, _)| key);
     let probes = probes.into_iter().filter(|(_, meta)| aged(meta.modified)).map(|(key, _)| key);
     Ok(derived.chain(stored).chain(probes).collect())

@@ -65,3 +65,6 @@ pub use manifest::{CaptionFile, Chapter, MADE_BY, Manifest, Notice, PictureSize,
 pub use package::{Options, Planned, Progress, transcode};
 pub use probe::{AudioInfo, CaptionInfo, Probe, VideoInfo, probe};
 pub use shell::register;
+
+/// Folders of a stream that only serve its making: what is in them means nothing once the stream is complete.
+pub const MAKINGS: [&str; 2] = [stills::STILLS, draft::FOLDER];

@@ -7,8 +7,8 @@ use kernel::pipeline::{Event, PackageStream};
 use kernel::store::{Key, Prefix};
 use tracing::warn;
 
+use crate::MAKINGS;
 use crate::child::Task;
-use crate::draft;
 use crate::manifest::Manifest;
 use crate::run::Made;
 use crate::shell::{self, PACKAGE};
@@ -61,9 +61,9 @@ pub async fn package_stream(ctx: Ctx, job: PackageStream) -> Result<Done, Failur
     Ok(done)
 }
 
-/// Removes stills and drafts, which the package has replaced.
+/// Removes stills and drafts, which the package has replaced. The janitor does, when this is not come to.
 async fn clear(ctx: &Ctx, prefix: &Prefix) -> anyhow::Result<()> {
-    for folder in [STILLS, draft::FOLDER] {
+    for folder in MAKINGS {
         for (key, _) in ctx.env.store.list(&format!("{prefix}/{folder}")).await? {
             ctx.env.store.delete(&key).await?;
         }
