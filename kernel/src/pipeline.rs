@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AssetId, CertificateId};
-use crate::jobs::{AnyJob, Job, Stage};
+use crate::jobs::{AnyJob, Job, Place, Stage};
 use crate::media::Kind;
 
 /// Something that happened, in the past tense.
@@ -123,7 +123,7 @@ impl Event {
 }
 
 macro_rules! jobs {
-    ($($(#[$doc:meta])* $name:ident { $($field:ident : $type:ty),* } in $stage:ident, asset $asset:expr, dedupe $dedupe:expr;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident { $($field:ident : $type:ty),* } in $stage:ident, asset $asset:expr, dedupe $dedupe:expr $(, place $place:expr)?;)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -140,6 +140,10 @@ macro_rules! jobs {
                 let read: fn(&Self) -> Option<String> = $dedupe;
                 read(self)
             }
+            $(fn place(&self) -> Place {
+                let read: fn(&Self) -> Place = $place;
+                read(self)
+            })?
         }
     )+
         /// Every kind of job there is, as the ledger is asked for it: `kind/version`.
@@ -154,10 +158,11 @@ jobs! {
     IngestUpload { asset_id: AssetId } in Ingest, asset |j| Some(j.asset_id), dedupe |_| None;
     /// Reads a video or audio source and plans its stream: which renditions, which segments, which runs of them.
     TranscodeMedia { asset_id: AssetId } in Transcode, asset |j| Some(j.asset_id), dedupe |_| None;
-    /// Encodes one run of segments, `number` of so many.
-    EncodeRun { asset_id: AssetId, number: u32, of: u32 } in Transcode, asset |j| Some(j.asset_id), dedupe |j| Some(format!("run:{}:{}", j.asset_id, j.number));
+    /// Encodes one run of segments, `number` of so many. The beginnings of all films (sound and pictures) go before the rest of any.
+    EncodeRun { asset_id: AssetId, number: u32, of: u32 } in Transcode, asset |j| Some(j.asset_id),
+        dedupe |j| Some(format!("run:{}:{}", j.asset_id, j.number)), place |j| if j.number > 1 { Place::Behind } else { Place::Same };
     /// Puts the runs together: playlists, posters, storyboard, and the row that makes the stream real.
-    PackageStream { asset_id: AssetId } in Transcode, asset |j| Some(j.asset_id), dedupe |j| Some(format!("package:{}", j.asset_id));
+    PackageStream { asset_id: AssetId } in Transcode, asset |j| Some(j.asset_id), dedupe |j| Some(format!("package:{}", j.asset_id)), place |_| Place::Before;
     /// Reads a document or captions into chunks.
     ExtractDocument { asset_id: AssetId } in Extract, asset |j| Some(j.asset_id), dedupe |_| None;
     /// Makes the vectors that an asset's chunks lack.

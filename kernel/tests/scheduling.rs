@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kernel::dependency::Dependency;
-use kernel::events::Cause;
+use kernel::events::{self, Cause};
 use kernel::http::{Principal, Role};
 use kernel::id::{AssetId, JobId};
 use kernel::jobs::ledger::{self, Ask, Claimed, Marks};
 use kernel::jobs::{self, Failure, Lane, Runner, Stage, Usage, control, pools};
-use kernel::pipeline::{ExtractDocument, TranscodeMedia};
+use kernel::pipeline::{Event, ExtractDocument, TranscodeMedia};
 use kernel::testing::TestEnv;
 use tokio_util::sync::CancellationToken;
 
@@ -96,6 +96,23 @@ async fn lanes_go_in_their_order_and_a_worker_may_leave_some_out() {
     let lanes = |jobs: &[Claimed]| jobs.iter().map(|job| job.lane).collect::<Vec<_>>();
     assert_eq!(lanes(&ledger::claim(&test.env.db, &only).await.unwrap()), [Lane::Default]);
     assert_eq!(lanes(&claim(&test, 9).await), [Lane::Interactive, Lane::Backfill]);
+}
+
+#[tokio::test]
+async fn the_beginnings_of_all_films_go_before_the_rest_of_any() {
+    let test = TestEnv::new().await;
+    let mut conn = test.env.db.acquire().await.unwrap();
+    for (lane, name) in [(Lane::Interactive, "first"), (Lane::Interactive, "second"), (Lane::Backfill, "anew")] {
+        let (owner, _) = teacher(&test).await;
+        let asset_id = test.asset(&owner, test.course(&owner, "draft").await, name, name.as_bytes()).await;
+        events::record(&mut conn, &Event::StreamPlanned { asset_id, runs: 4 }, &Cause { lane, ..Cause::default() }).await.unwrap();
+    }
+    let known = vec!["EncodeRun/1".to_owned()];
+    let claimed = ledger::claim(&test.env.db, &ask(&known, 12)).await.unwrap();
+    let order: Vec<_> = claimed.iter().map(|job| (job.lane, job.payload["number"].as_u64().unwrap() > 1)).collect();
+    let times = |lane, later, count| std::iter::repeat_n((lane, later), count);
+    let wanted = times(Lane::Interactive, false, 4).chain(times(Lane::Default, true, 4)).chain(times(Lane::Backfill, false, 2)).chain(times(Lane::Backfill, true, 2));
+    assert_eq!(order, wanted.collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -124,6 +124,28 @@ impl FromStr for Lane {
     }
 }
 
+/// In which lane a job waits, as seen from that of what caused it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    #[default]
+    Same,
+    /// Where somebody waits, behind what they wait for.
+    Behind,
+    /// What only ends a work is not kept waiting by the work of others.
+    Before,
+}
+
+impl Place {
+    /// The lane, when what caused it was in this one.
+    pub fn lane(self, cause: Lane) -> Lane {
+        match (self, cause) {
+            (Self::Behind, Lane::Interactive) => Lane::Default,
+            (Self::Before, Lane::Default) => Lane::Interactive,
+            (_, same) => same,
+        }
+    }
+}
+
 /// A kind of job: a struct of ids. It may run twice and finds its own facts.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Verb and noun, as stored in the ledger.
@@ -138,6 +160,10 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn asset_id(&self) -> Option<AssetId>;
     /// At most one job with this key waits at a time; a further one is the same work.
     fn dedupe_key(&self) -> Option<String>;
+    /// Its lane.
+    fn place(&self) -> Place {
+        Place::Same
+    }
 }
 
 /// A job of any kind, ready for the ledger.
@@ -148,6 +174,7 @@ pub struct AnyJob {
     pub stage: Stage,
     pub asset_id: Option<AssetId>,
     pub dedupe_key: Option<String>,
+    pub place: Place,
     pub max_failures: i32,
     pub payload: serde_json::Value,
 }
@@ -160,6 +187,7 @@ impl<J: Job> From<J> for AnyJob {
             stage: J::STAGE,
             asset_id: job.asset_id(),
             dedupe_key: job.dedupe_key(),
+            place: job.place(),
             max_failures: J::MAX_FAILURES,
             payload: serde_json::to_value(&job).expect("a struct of ids becomes json"),
         }
@@ -168,7 +196,8 @@ impl<J: Job> From<J> for AnyJob {
 
 /// Writes the job in the caller's transaction; the bell rings when that commits, and never if it does not.
 ///
-/// It counts against the share of its asset's owner, or else of who caused it, and goes into the cause's lane.
+/// It counts against the share of its asset's owner, or else of who caused it, and goes into the cause's lane, or
+/// the one that its kind has beside that ([`Place`]).
 ///
 /// A job of the same dedupe key that waits already is the same work, but it must not run before the caller's
 /// transaction is there to be seen: the update that changes nothing holds its row, and claims skip held rows.
@@ -192,7 +221,7 @@ pub async fn enqueue(conn: &mut PgConnection, job: impl Into<AnyJob>, cause: &Ca
         cause.request_id,
         job.max_failures,
         cause.account_id.map(|id| id.0),
-        cause.lane.as_str(),
+        job.place.lane(cause.lane).as_str(),
         job.version,
     )
     .fetch_optional(conn)
