@@ -295,6 +295,40 @@ async fn a_paused_stage_takes_nothing_and_the_others_go_on() {
     running.await.unwrap();
 }
 
+#[tokio::test]
+async fn what_was_called_to_the_front_does_not_wait_for_a_slot() {
+    let test = TestEnv::new().await;
+    let (_, asset) = teacher(&test).await;
+    pools::set(&test.env.db, "stages.transcode.concurrency", None, &1.into(), "op").await.unwrap();
+    enqueue(&test, asset, Lane::Interactive, 4).await;
+    let ids: Vec<uuid::Uuid> = sqlx::query_scalar("select id from jobs order by turn, id").fetch_all(&test.env.db).await.unwrap();
+    let (begun, go) = (Arc::new(std::sync::Mutex::new(Vec::new())), CancellationToken::new());
+    let mut runner = Runner::new(test.env.clone());
+    runner.on({
+        let (begun, go) = (begun.clone(), go.clone());
+        move |ctx, _: TranscodeMedia| {
+            let (begun, go) = (begun.clone(), go.clone());
+            async move {
+                begun.lock().unwrap().push((ctx.job.id.0, ctx.job.called));
+                go.cancelled().await;
+                ctx.finish().await?.commit_silent().await
+            }
+        }
+    });
+    let (stop, begun) = (CancellationToken::new(), || begun.lock().unwrap().clone());
+    let running = tokio::spawn(runner.run(stop.clone()));
+    test.until("the only slot is taken", || async { begun().len() == 1 }).await;
+    for id in [ids[2], ids[3]] {
+        control::prioritise(&test.env.db, JobId(id), None, true).await.unwrap();
+    }
+    test.until("one that was called has begun", || async { begun().len() == 2 }).await;
+    go.cancel();
+    test.until("all are done", || async { begun().len() == 4 }).await;
+    assert_eq!(begun(), [(ids[0], false), (ids[3], true), (ids[2], true), (ids[1], false)], "the last call first, and one beyond the slots");
+    stop.cancel();
+    running.await.unwrap();
+}
+
 /// Finishes what it gets, and counts how many ran at the same time at most.
 fn runner(test: &TestEnv, most: Arc<AtomicUsize>) -> Runner {
     let now = Arc::new(AtomicUsize::new(0));
@@ -342,9 +376,11 @@ async fn the_plan_of_a_claim_reads_each_lane_from_its_front() {
     sqlx::query("analyze jobs").execute(&mut owner).await.unwrap();
     let plan: Vec<String> = sqlx::query_scalar(
         "explain (analyze, costs off, timing off, summary off, buffers off)
-         select front.id from unnest(array['interactive', 'default', 'backfill']) lane(name), lateral (
+         select front.id from unnest(array['interactive', 'interactive', 'default', 'default'], array[-9e18, 0, -9e18, 0]::bigint[],
+                                       array[0, 9e18, 0, 9e18]::bigint[]) lane(name, turn_from, turn_to), lateral (
              select id, run_at from jobs
-              where stage = 'transcode' and lane = lane.name and state = 'queued' and kind || '/' || version = any(array['TranscodeMedia/1'])
+              where stage = 'transcode' and lane = lane.name and turn >= lane.turn_from and turn < lane.turn_to and state = 'queued'
+                and kind || '/' || version = any(array['TranscodeMedia/1'])
               order by turn, id limit 2 for update skip locked) front
           limit 2",
     )

@@ -50,10 +50,16 @@ pub async fn fetch(ctx: &Ctx, source: &[u8], dir: &Path) -> Result<u64, Failure>
 }
 
 /// Has the child do one step and looks whether its files are what it says.
-pub async fn step<T: DeserializeOwned>(ctx: &Ctx, dir: &Path, task: Task, source_bytes: u64) -> Result<(T, Vec<Output>), Failure> {
-    // A run is worked on by one thread: there are always others.
-    let options = Options { threads: 1, ..Options::default() };
-    let limits = limits(&ctx.env.pools.get(Stage::Transcode), options.threads, source_bytes);
+///
+/// What somebody waits for at this moment gets every core and goes before all else; other steps take one thread each, as
+/// there are always others. `nice` says how far they let others go first at it.
+pub async fn step<T: DeserializeOwned>(ctx: &Ctx, dir: &Path, task: Task, source_bytes: u64, nice: i32) -> Result<(T, Vec<Output>), Failure> {
+    let (threads, nice) = match ctx.job.called {
+        true => (std::thread::available_parallelism().map_or(1, |cores| cores.get()), 0),
+        false => (1, nice),
+    };
+    let options = Options { threads, ..Options::default() };
+    let limits = Limits { nice, ..limits(&ctx.env.pools.get(Stage::Transcode), options.threads, source_bytes) };
     let request = Request { input: SOURCE.into(), out: PACKAGE.into(), options, task };
     let done: Result<Done<T>, Failure> = ctx.child(CHILD, &request, limits, dir).await;
     let Done { made, files } = done.map_err(|failure| final_word(failure, ctx.job.failures))?;
@@ -63,9 +69,16 @@ pub async fn step<T: DeserializeOwned>(ctx: &Ctx, dir: &Path, task: Task, source
 
 /// As [`step`], for a run: somebody may be waiting for a segment, so each is stored as soon as the child is at the next. Answers
 /// the files that are left to store.
-pub async fn encode(ctx: &Ctx, prefix: &Prefix, dir: &Path, task: Task, source_bytes: u64) -> Result<(Made, Vec<Output>), Failure> {
+pub async fn encode(
+    ctx: &Ctx,
+    prefix: &Prefix,
+    dir: &Path,
+    task: Task,
+    source_bytes: u64,
+    nice: i32,
+) -> Result<(Made, Vec<Output>), Failure> {
     let mut stored = HashSet::new();
-    let mut step = pin!(step(ctx, dir, task, source_bytes));
+    let mut step = pin!(step(ctx, dir, task, source_bytes, nice));
     let (made, mut files) = loop {
         tokio::select! {
             done = &mut step => break done?,

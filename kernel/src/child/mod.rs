@@ -52,6 +52,8 @@ pub struct Limits {
     pub stall: Duration,
     /// Silent for this long, it gets only processor time that nobody else wants.
     pub suspect: Duration,
+    /// How far others go first at the processor, as nice(2) counts: 0 to 19.
+    pub nice: i32,
     /// Files and folders that it may read besides its scratch folder.
     pub reads: Vec<PathBuf>,
     /// Folders that it may write to, relative to its scratch folder; they must be there. The rest is read-only.
@@ -69,6 +71,7 @@ impl Default for Limits {
             wall: Duration::from_secs(60),
             stall: Duration::from_secs(30),
             suspect: Duration::from_secs(5),
+            nice: 0,
             reads: Vec::new(),
             writes: Vec::new(),
         }

@@ -1,9 +1,11 @@
 //! One running child: started in a session of its own, waited for with what it used, and never left behind.
 
-use std::io::{Error, Result};
+use std::fs::{File, OpenOptions};
+use std::io::{Error, ErrorKind, Result, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -49,6 +51,9 @@ impl Process {
             let _ = child.kill().and_then(|()| child.wait());
         })?;
         let process = Self { pid, exited, reaped: false };
+        if limits.nice > 0 {
+            process.be_nice(limits.nice);
+        }
         let missing = || Error::other("a stream of the child is no pipe");
         let pipes = Pipes {
             stdin: ChildStdin::from_std(child.stdin.take().ok_or_else(missing)?)?,
@@ -68,9 +73,22 @@ impl Process {
 
     /// Leaves it only the processor time that nobody else wants.
     pub fn demote(&self) {
-        if !self.reaped {
-            // SAFETY: as above; the group is the child's own, all threads included.
-            unsafe { libc::setpriority(libc::PRIO_PGRP, self.pid as libc::id_t, 19) };
+        self.be_nice(19);
+    }
+
+    /// Lets others go first at the processor: 0 not at all, 19 always.
+    ///
+    /// Where the kernel shares the processor out among sessions first (`sched_autogroup_enabled`, sched(7)), the child's own
+    /// session is what has to be nice; elsewhere its threads.
+    fn be_nice(&self, nice: i32) {
+        if self.reaped {
+            return;
+        }
+        // SAFETY: as above; the group is the child's own, all threads included.
+        unsafe { libc::setpriority(libc::PRIO_PGRP, self.pid as libc::id_t, nice) };
+        // A kernel without it has nothing to share out. The open file stands for this child, whoever gets its number later.
+        if let Ok(session) = OpenOptions::new().write(true).open(format!("/proc/{}/autogroup", self.pid)) {
+            tokio::spawn(write_in_turn(session, nice.to_string()));
         }
     }
 
@@ -102,6 +120,16 @@ impl Drop for Process {
     }
 }
 
+/// The kernel lets ordinary users do this ten times a second, all of them together.
+async fn write_in_turn(mut session: File, nice: String) {
+    for _ in 0..50 {
+        match session.write(nice.as_bytes()) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => tokio::time::sleep(Duration::from_millis(110)).await,
+            _ => return,
+        }
+    }
+}
+
 /// Whether it has ended, without reaping it.
 fn has_ended(pid: i32) -> Result<bool> {
     // SAFETY: an all-zero siginfo is valid and lives for the length of the call; with WNOHANG its pid stays 0 while
@@ -128,4 +156,43 @@ fn reap(pid: i32) -> Result<(ExitStatus, f64)> {
     }
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
     Ok((ExitStatus::from_raw(status), seconds(used.ru_utime) + seconds(used.ru_stime)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use super::*;
+
+    /// What the kernel says of a process: the nice value of its first thread, and that of its session if sessions have one.
+    fn nice(pid: i32) -> (i32, Option<i32>) {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}"));
+        let stat = read("stat").unwrap();
+        let thread = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(16)).and_then(|nice| nice.parse().ok());
+        let session = read("autogroup").ok().and_then(|text| text.rsplit(' ').next()?.trim().parse().ok());
+        (thread.unwrap(), session)
+    }
+
+    async fn until(pid: i32, wanted: i32) {
+        while nice(pid) != (wanted, nice(pid).1.map(|_| wanted)) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_child_is_as_nice_as_it_is_told() {
+        let start = |nice| {
+            let mut command = Command::new("cat");
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            Process::start(&mut command, &Limits { nice, ..Limits::default() }).unwrap()
+        };
+        let (mut usual, pipes) = start(0);
+        assert_eq!(nice(usual.pid).1.unwrap_or(0), 0, "a session of its own begins so");
+        usual.demote();
+        until(usual.pid, 19).await;
+        drop(pipes);
+        usual.wait().await.unwrap();
+        let (nicer, _pipes) = start(7);
+        until(nicer.pid, 7).await;
+    }
 }

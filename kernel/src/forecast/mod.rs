@@ -18,7 +18,7 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tracing::warn;
 
-pub use rates::Rates;
+pub use rates::{Part, Rates};
 pub use simulate::{Outlook, Snapshot, Subject, Waiting};
 
 use crate::id::AssetId;
@@ -216,7 +216,7 @@ async fn make(conn: &mut PgConnection, rates: Rates, spread: Spread) -> Result<F
 /// What is waiting, parked or running: what runs first, then in the order in which it will be taken.
 async fn on_their_way(conn: &mut PgConnection) -> Result<Vec<Row>> {
     let rows = sqlx::query!(
-        r#"select j.stage, j.kind as job_kind, (j.payload ->> 'of')::integer as of, j.lane, j.turn, j.state, j.run_at, j.created_at, j.owner_id, j.failure_class, j.failure_code,
+        r#"select j.stage, j.kind as job_kind, (j.payload ->> 'of')::integer as of, (j.payload ->> 'number')::integer as number, j.lane, j.turn, j.state, j.run_at, j.created_at, j.owner_id, j.failure_class, j.failure_code,
                   j.progress_done, j.progress_total, a.id as "asset_id?", a.kind as "kind?: Kind", a.media_type as "media_type?", s.bytes as "bytes?",
                   extract(epoch from now() - j.started_at)::float8 as so_far, extract(epoch from now() - j.run_at)::float8 as "waited!"
              from jobs j left join assets a on a.id = j.asset_id left join sources s on s.sha256 = a.source_sha256
@@ -241,6 +241,7 @@ async fn on_their_way(conn: &mut PgConnection) -> Result<Vec<Row>> {
         });
         let job = Waiting {
             stage: row.stage.parse().ok()?,
+            part: Part::of(&row.job_kind, row.number, row.of),
             lane: row.lane.parse::<Lane>().ok()?,
             turn: row.turn,
             asset,

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
-use super::rates::Rates;
+use super::rates::{Part, Rates};
 use crate::id::AssetId;
 use crate::jobs::{Lane, Stage};
 use crate::media::Kind;
@@ -23,6 +23,7 @@ pub struct Snapshot {
 #[derive(Clone, Debug)]
 pub struct Waiting {
     pub stage: Stage,
+    pub part: Part,
     pub lane: Lane,
     pub turn: i64,
     pub asset: Option<Subject>,
@@ -72,6 +73,14 @@ struct Entry {
     subject: Option<usize>,
 }
 
+impl Entry {
+    /// What is left of a film when its beginning is there, if anything: behind the beginnings of others.
+    fn rest(seconds: f64, lane: u8, arrival: f64) -> Option<Self> {
+        let lane = lane.max(Lane::Default as u8);
+        (seconds > 0.0).then_some(Self { lane, turn: f64::MAX, arrival, seconds, subject: None })
+    }
+}
+
 impl Eq for Entry {}
 
 impl Ord for Entry {
@@ -100,12 +109,20 @@ pub fn simulate(snapshot: &Snapshot, rates: &Rates) -> Outlook {
         number.entry(subject.id).or_insert(nth);
     }
     for job in &snapshot.jobs {
-        let seconds = rates.seconds(job.stage, job.asset.as_ref());
         let subject = job.asset.as_ref().and_then(|asset| number.get(&asset.id).copied());
         present.extend(subject.map(|subject| (job.stage, subject)));
+        let (seconds, rest) = match (job.part, &job.asset) {
+            (Part::Plan, Some(asset)) => rates.all(job.stage, asset),
+            (part, asset) => (rates.seconds(job.stage, part, asset.as_ref()), 0.0),
+        };
+        queues.entry(job.stage).or_default().extend(Entry::rest(rest, job.lane as u8, job.due_in));
+        // Nobody waits for the rest of a film: it only takes a place.
+        let subject = subject.filter(|_| job.part != Part::Rest);
         match job.running {
             Some((so_far, part)) => {
-                let left = left(seconds, so_far, part);
+                // What a plan has done says nothing of the beginning that follows.
+                let alone = rates.seconds(job.stage, job.part, job.asset.as_ref()).min(seconds);
+                let left = left(alone, so_far, part) + (seconds - alone);
                 busy.entry(job.stage).or_default().push(left);
                 let clear = outlook.clear.entry(job.stage).or_default();
                 *clear = clear.max(left);
@@ -128,9 +145,9 @@ pub fn simulate(snapshot: &Snapshot, rates: &Rates) -> Outlook {
             if following(*before, subjects[*subject]).first() == Some(&stage) {
                 // An asset may have a job of this stage already: branches run side by side.
                 if present.insert((stage, *subject)) {
-                    let seconds = rates.seconds(stage, Some(subjects[*subject]));
+                    let (seconds, rest) = rates.all(stage, subjects[*subject]);
                     let entry = Entry { lane: *lane, turn: f64::MAX, arrival: *at, seconds, subject: Some(*subject) };
-                    queues.entry(stage).or_default().push(entry);
+                    queues.entry(stage).or_default().extend([entry].into_iter().chain(Entry::rest(rest, *lane, *at)));
                 }
             }
         }
@@ -217,7 +234,7 @@ mod tests {
     }
 
     fn job(stage: Stage, turn: i64, asset: &Subject) -> Waiting {
-        Waiting { stage, lane: Lane::Default, turn, asset: Some(asset.clone()), due_in: 0.0, running: None }
+        Waiting { stage, part: Part::Whole, lane: Lane::Default, turn, asset: Some(asset.clone()), due_in: 0.0, running: None }
     }
 
     fn servers(of: &[(Stage, usize)]) -> BTreeMap<Stage, usize> {
@@ -239,6 +256,19 @@ mod tests {
         let ready: Vec<f64> = videos.iter().map(|video| outlook.ready[&video.id]).collect();
         assert_eq!(ready, [11.0, 21.0, 31.0]);
         assert_eq!(outlook.clear[&Stage::Transcode], 30.0);
+    }
+
+    #[test]
+    fn a_film_is_ready_with_its_beginning_and_takes_its_place_to_the_end() {
+        let (film, next) = (subject(Kind::Video, 1), subject(Kind::Video, 1));
+        let planned = |turn, asset| Waiting { part: Part::Plan, lane: Lane::Interactive, ..job(Stage::Transcode, turn, asset) };
+        let outlook = simulate(&Snapshot { jobs: vec![planned(0, &film), planned(1, &next)], servers: servers(&[]) }, &rates());
+        assert_eq!((outlook.ready[&film.id], outlook.ready[&next.id]), (4.0, 7.0), "three seconds each, and one to publish");
+        assert_eq!(outlook.clear[&Stage::Transcode], 20.0);
+        let rest = |turn| Waiting { part: Part::Rest, ..job(Stage::Transcode, turn, &film) };
+        let begun = Waiting { part: Part::Beginning, lane: Lane::Interactive, ..job(Stage::Transcode, 0, &film) };
+        let outlook = simulate(&Snapshot { jobs: vec![rest(1), begun, rest(2)], servers: servers(&[]) }, &rates());
+        assert_eq!((outlook.ready[&film.id], outlook.clear[&Stage::Transcode]), (4.0, 23.0));
     }
 
     #[test]

@@ -42,19 +42,35 @@ pub enum Bound {
 
 /// How many more jobs fit, and what bounds that number.
 pub fn room(pool: &Pool, estimate: Estimate, budget: Budget, running: usize, reserved_bytes: u64) -> (usize, Bound) {
-    let by_count = pool.concurrency.saturating_sub(running);
-    let first = usize::from(running == 0);
-    let free = budget.memory_bytes.saturating_sub(reserved_bytes);
-    let by_memory = usize::try_from(free.checked_div(estimate.memory_bytes).unwrap_or(u64::MAX)).unwrap_or(usize::MAX).max(first);
+    let (slots, bound) = slots(pool, estimate, budget);
+    let by_memory = by_memory(estimate, budget, reserved_bytes).max(usize::from(running == 0));
+    match slots.saturating_sub(running) {
+        room if by_memory < room => (by_memory, Bound::Memory),
+        room => (room, bound),
+    }
+}
+
+/// How many of those that were called to the front fit besides: one more than there are slots, while there is memory.
+pub fn room_beyond(pool: &Pool, estimate: Estimate, budget: Budget, running: usize, reserved_bytes: u64) -> usize {
+    match slots(pool, estimate, budget).0 {
+        0 => 0,
+        slots => (slots + 1).saturating_sub(running).min(1).min(by_memory(estimate, budget, reserved_bytes)),
+    }
+}
+
+/// How many jobs may run at a time for their number and for the cores, and which of these bounds it.
+fn slots(pool: &Pool, estimate: Estimate, budget: Budget) -> (usize, Bound) {
     // Less than a twentieth of a core is not worth counting.
     let by_cpus = match estimate.cpus {
         cpus if cpus < 0.05 => usize::MAX,
-        cpus => ((budget.cpus / cpus + 0.1) as usize).saturating_sub(running).max(first),
+        cpus => ((budget.cpus / cpus + 0.1) as usize).max(1),
     };
-    [(by_count, Bound::Concurrency), (by_memory, Bound::Memory), (by_cpus, Bound::Cpus)]
-        .into_iter()
-        .min_by_key(|(room, _)| *room)
-        .unwrap_or((0, Bound::Concurrency))
+    if by_cpus < pool.concurrency { (by_cpus, Bound::Cpus) } else { (pool.concurrency, Bound::Concurrency) }
+}
+
+fn by_memory(estimate: Estimate, budget: Budget, reserved_bytes: u64) -> usize {
+    let free = budget.memory_bytes.saturating_sub(reserved_bytes);
+    usize::try_from(free.checked_div(estimate.memory_bytes).unwrap_or(u64::MAX)).unwrap_or(usize::MAX)
 }
 
 /// What runs in this process and what that has set aside.
@@ -85,6 +101,12 @@ impl Admission {
     pub fn room(&self, stage: Stage, pool: &Pool) -> (usize, Bound) {
         let inner = self.lock();
         room(pool, inner.estimate(stage, pool), self.budget, inner.running(stage), inner.reserved_bytes)
+    }
+
+    /// How many of those fit that were called to the front, where there is no room for others.
+    pub fn room_beyond(&self, stage: Stage, pool: &Pool) -> usize {
+        let inner = self.lock();
+        room_beyond(pool, inner.estimate(stage, pool), self.budget, inner.running(stage), inner.reserved_bytes)
     }
 
     /// Sets aside what a job needs, until the returned guard is dropped.
@@ -271,6 +293,16 @@ mod tests {
         assert_eq!(room(&pool(2), huge, BUDGET, 0, 8 * GIB).0, 1);
         assert_eq!(room(&pool(2), huge, BUDGET, 1, 100 * GIB).0, 0);
         assert_eq!(room(&pool(0), huge, BUDGET, 0, 0).0, 0, "unless the stage is switched off");
+    }
+
+    #[test]
+    fn one_that_was_called_to_the_front_fits_beside_a_full_pool() {
+        let light = Estimate { memory_bytes: GIB, cpus: 0.0 };
+        let beyond = |running, reserved| room_beyond(&pool(3), light, BUDGET, running, reserved);
+        assert_eq!((beyond(3, 3 * GIB), beyond(4, 4 * GIB)), (1, 0), "one, and not a second");
+        assert_eq!(beyond(3, 8 * GIB), 0, "not without memory");
+        assert_eq!(room_beyond(&pool(0), light, BUDGET, 0, 0), 0, "and not where the stage is switched off");
+        assert_eq!(room_beyond(&pool(30), Estimate { cpus: 2.0, ..light }, BUDGET, 2, 0), 1, "cores are shared");
     }
 
     #[test]

@@ -132,7 +132,8 @@ pub(super) async fn take_up(conn: &mut PgConnection, asset_id: AssetId) -> Resul
     super::enqueue(conn, UpdateIndex {}, &Cause::default()).await
 }
 
-/// Moves a waiting job to another lane, or to the front of its own: there its turn comes before everybody's.
+/// Moves a waiting job to another lane, or to its front: there its turn comes before everybody's, and it does not wait for a
+/// slot either (see `dispatch`). Who is moved there last goes first.
 pub async fn prioritise(db: &PgPool, id: JobId, lane: Option<Lane>, front: bool) -> Result<Answer> {
     let row =
         sqlx::query!("select state, lane from jobs where id = $1", id.0).fetch_optional(db).await.context("look up the job to move")?;
@@ -141,7 +142,7 @@ pub async fn prioritise(db: &PgPool, id: JobId, lane: Option<Lane>, front: bool)
     let moved = sqlx::query!(
         "with moved as (
            update jobs set lane = $2,
-                  turn = case when $3 then coalesce((select min(turn) from jobs j where j.stage = jobs.stage and j.lane = $2 and j.state = 'queued'), turn) - 1
+                  turn = case when $3 then least((select min(turn) from jobs j where j.stage = jobs.stage and j.lane = $2 and j.state = 'queued'), 0) - 1
                               when lane = $2 then turn else job_turn(stage, $2, owner_id) end
             where id = $1 and state in ('queued', 'parked') returning stage, id)
          select pg_notify('learnhub_jobs', stage || ' ' || id) from moved",

@@ -31,6 +31,8 @@ pub struct Claimed {
     pub max_failures: i32,
     /// How many times the usual memory and time this attempt gets: more than 1 after one that met a limit.
     pub limits_factor: f32,
+    /// It was moved to the front: somebody waits for it at this moment.
+    pub called: bool,
     /// From when it was due until this claim.
     pub waited: Duration,
 }
@@ -56,6 +58,8 @@ pub struct Ask<'a> {
     pub kinds: &'a [String],
     /// Only a lane's first job, and only if it has been due for this long.
     pub waited: Option<Duration>,
+    /// Only what was moved to the front.
+    pub called: bool,
     /// Failures after which a job is dead; 0: as its kind has it.
     pub attempts: i32,
     /// Most jobs of the stage that may run in all processes together; 0: no limit.
@@ -66,8 +70,8 @@ pub struct Ask<'a> {
 ///
 /// While somebody keeps an old transaction open, PostgreSQL keeps every version of every row, and the front of the index
 /// fills with jobs that ended long ago; who begins behind them does not step over them at each claim. New jobs get a turn
-/// of now or later, so a mark stays a little behind now. What comes back to an old turn (a retry, a job moved to the
-/// front, a transaction that took long) is found by the next look from the start, every [`Marks::FORGET`].
+/// of now or later, so a mark stays a little behind now. What comes back to an old turn (a retry, a transaction that took
+/// long) is found by the next look from the start, every [`Marks::FORGET`]. No mark passes over what was moved to the front.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks([i64; Lane::ALL.len()]);
 
@@ -113,7 +117,7 @@ pub async fn claim_from(db: &PgPool, ask: &Ask<'_>, marks: &mut Marks) -> Result
         .fetch_one(&mut *tx)
         .await
         .with_context(what)?;
-    let room = ask.cluster.saturating_sub(usize::try_from(running).unwrap_or(0));
+    let room = (ask.cluster + usize::from(ask.called)).saturating_sub(usize::try_from(running).unwrap_or(0));
     let claimed = take(&mut tx, ask, ask.most.min(room), marks).await.with_context(what)?;
     tx.commit().await.with_context(what)?;
     Ok(claimed)
@@ -123,13 +127,18 @@ async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize, marks: &mut M
     if most == 0 {
         return Ok(Vec::new());
     }
-    let lanes: Vec<String> = ask.lanes.iter().map(|lane| lane.as_str().to_owned()).collect();
-    let begin: Vec<i64> = ask.lanes.iter().map(|lane| marks.of(*lane)).collect();
+    // Turns count from 0; what was moved to a lane's front is before that.
+    let called = |lane: Lane| (lane, i64::MIN, 0);
+    let others = |lane: Lane| (!ask.called).then(|| (lane, marks.of(lane), i64::MAX));
+    let ranges: Vec<(Lane, i64, i64)> = ask.lanes.iter().flat_map(|&lane| [Some(called(lane)), others(lane)]).flatten().collect();
+    let lanes: Vec<String> = ranges.iter().map(|(lane, ..)| lane.as_str().to_owned()).collect();
+    let (begin, end): (Vec<i64>, Vec<i64>) = ranges.iter().map(|(_, begin, end)| (begin, end)).unzip();
     let rows = sqlx::query!(
         "with picked as (
-           select front.id from unnest($2::text[], $9::bigint[]) lane(name, mark), lateral (
+           select front.id from unnest($2::text[], $9::bigint[], $10::bigint[]) lane(name, turn_from, turn_to), lateral (
              select id, run_at from jobs
-              where stage = $1 and lane = lane.name and turn >= lane.mark and state = 'queued' and kind || '/' || version = any($3)
+              where stage = $1 and lane = lane.name and turn >= lane.turn_from and turn < lane.turn_to and state = 'queued'
+                and kind || '/' || version = any($3)
               order by turn, id limit case when $4::float8 is null then $5::bigint else 1 end for update skip locked) front
             where $4 is null or front.run_at <= now() - make_interval(secs => $4)
             limit $5)
@@ -150,6 +159,7 @@ async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize, marks: &mut M
         ask.lease.as_secs_f64(),
         ask.attempts,
         &begin,
+        &end,
     )
     .fetch_all(conn)
     .await?;
@@ -169,6 +179,7 @@ async fn take(conn: &mut PgConnection, ask: &Ask<'_>, most: usize, marks: &mut M
                 failures: row.failures,
                 max_failures: row.max_failures,
                 limits_factor: row.limits_factor,
+                called: row.turn < 0,
                 waited: Duration::from_secs_f64(row.waited),
             };
             marks.claimed(job.lane, row.turn, row.now);

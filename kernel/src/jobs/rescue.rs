@@ -51,6 +51,7 @@ pub async fn rescue(db: &PgPool, backoff: impl Fn(Stage) -> Duration) -> Result<
             failures: row.failures,
             max_failures: row.max_failures,
             limits_factor: row.limits_factor,
+            called: false,
             waited: Duration::ZERO,
         };
         let failure = Failure {

@@ -149,6 +149,7 @@ impl Runner {
             lanes: &Lane::ALL,
             kinds: &self.kinds,
             waited: None,
+            called: false,
             attempts: pool.attempts,
             cluster: 0,
         };

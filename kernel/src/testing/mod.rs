@@ -268,6 +268,6 @@ impl TestEnv {
 pub async fn claim_one(db: &sqlx::PgPool, stage: Stage, worker: &str, lease: Duration) -> Option<Claimed> {
     ledger::ripen(db).await.expect("queue what is due again");
     let kinds = crate::pipeline::kinds();
-    let ask = Ask { stage, worker, lease, most: 1, lanes: &Lane::ALL, kinds: &kinds, waited: None, attempts: 0, cluster: 0 };
+    let ask = Ask { stage, worker, lease, most: 1, lanes: &Lane::ALL, kinds: &kinds, waited: None, called: false, attempts: 0, cluster: 0 };
     ledger::claim(db, &ask).await.expect("claim a job").pop()
 }
