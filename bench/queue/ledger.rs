@@ -189,6 +189,7 @@ fn ask(kinds: &[String]) -> Ask<'_> {
         lanes: &Lane::ALL,
         kinds,
         waited: None,
+        called: false,
         attempts: 0,
         cluster: 0,
     }

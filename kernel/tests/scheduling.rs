@@ -39,6 +39,7 @@ fn ask<'a>(kinds: &'a [String], most: usize) -> Ask<'a> {
         lanes: &Lane::ALL,
         kinds,
         waited: None,
+        called: false,
         attempts: 0,
         cluster: 0,
     }
@@ -111,7 +112,10 @@ async fn the_beginnings_of_all_films_go_before_the_rest_of_any() {
     let claimed = ledger::claim(&test.env.db, &ask(&known, 12)).await.unwrap();
     let order: Vec<_> = claimed.iter().map(|job| (job.lane, job.payload["number"].as_u64().unwrap() > 1)).collect();
     let times = |lane, later, count| std::iter::repeat_n((lane, later), count);
-    let wanted = times(Lane::Interactive, false, 4).chain(times(Lane::Default, true, 4)).chain(times(Lane::Backfill, false, 2)).chain(times(Lane::Backfill, true, 2));
+    let wanted = times(Lane::Interactive, false, 4)
+        .chain(times(Lane::Default, true, 4))
+        .chain(times(Lane::Backfill, false, 2))
+        .chain(times(Lane::Backfill, true, 2));
     assert_eq!(order, wanted.collect::<Vec<_>>());
 }
 
@@ -324,7 +328,11 @@ async fn what_was_called_to_the_front_does_not_wait_for_a_slot() {
     test.until("one that was called has begun", || async { begun().len() == 2 }).await;
     go.cancel();
     test.until("all are done", || async { begun().len() == 4 }).await;
-    assert_eq!(begun(), [(ids[0], false), (ids[3], true), (ids[2], true), (ids[1], false)], "the last call first, and one beyond the slots");
+    assert_eq!(
+        begun(),
+        [(ids[0], false), (ids[3], true), (ids[2], true), (ids[1], false)],
+        "the last call first, and one beyond the slots"
+    );
     stop.cancel();
     running.await.unwrap();
 }

@@ -14,8 +14,8 @@ use crate::ladder::{self, Rung};
 use crate::probe::Probe;
 
 /// Segments of one run: long enough that the pictures decoded before it hardly count, short enough that a killed worker
-/// costs little and the first one is there soon.
-const RUN: usize = 8;
+/// costs little, and whoever seeks to its last segment does not wait for long.
+const RUN: usize = 4;
 
 /// Segments of the first run: somebody may be waiting for it.
 const FIRST_RUN: usize = 2;

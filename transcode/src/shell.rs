@@ -53,7 +53,13 @@ pub async fn fetch(ctx: &Ctx, source: &[u8], dir: &Path) -> Result<u64, Failure>
 ///
 /// What somebody waits for at this moment gets every core and goes before all else; other steps take one thread each, as
 /// there are always others. `nice` says how far they let others go first at it.
-pub async fn step<T: DeserializeOwned>(ctx: &Ctx, dir: &Path, task: Task, source_bytes: u64, nice: i32) -> Result<(T, Vec<Output>), Failure> {
+pub async fn step<T: DeserializeOwned>(
+    ctx: &Ctx,
+    dir: &Path,
+    task: Task,
+    source_bytes: u64,
+    nice: i32,
+) -> Result<(T, Vec<Output>), Failure> {
     let (threads, nice) = match ctx.job.called {
         true => (std::thread::available_parallelism().map_or(1, |cores| cores.get()), 0),
         false => (1, nice),
