@@ -42,7 +42,7 @@ struct Arguments {
 /// Workers, as `stages.extract.concurrency`.
 const WORKERS: usize = 2;
 /// Places for children that are silent for too long.
-const QUARANTINE: usize = 4;
+const QUARANTINE: usize = 16;
 
 /// What a document does.
 #[derive(Clone)]
@@ -79,8 +79,8 @@ async fn measure(arguments: Arguments) -> Result<()> {
     let reader = Arc::new(Reader { config, mock: arguments.mock.canonicalize()? });
 
     let alone = reader.clone().read_all(clean, None).await?;
-    // What is silent for longer than the slowest of its kind is under suspicion.
-    let patience = (!arguments.no_quarantine).then_some(alone.slowest);
+    // As in kernel/src/jobs/admission.rs.
+    let patience = (!arguments.no_quarantine).then_some(alone.mostly.max(Duration::from_millis(100)));
     let together = reader.read_all(mixed, patience).await?;
 
     println!("{:<20} {:<20} {:>5}", "expected", "seen", "count");
@@ -88,7 +88,11 @@ async fn measure(arguments: Arguments) -> Result<()> {
         println!("{expected:<20} {seen:<20} {count:>5}{}", if expected == seen { "" } else { "  WRONG" });
     }
     let ratio = together.rate() / alone.rate();
-    println!("{WORKERS} workers, {} documents, slowest good one alone {:.2} s", arguments.documents, alone.slowest.as_secs_f64());
+    println!(
+        "{WORKERS} workers, {} documents, nine of ten good ones alone within {:.2} s",
+        arguments.documents,
+        alone.mostly.as_secs_f64()
+    );
     println!("good documents a second: {:.2} alone, {:.2} among hostile ones: {:.0} %", alone.rate(), together.rate(), ratio * 100.0);
     if alone.ends.keys().chain(together.ends.keys()).any(|(expected, seen)| expected != seen) {
         bail!("some ends were not told exactly");
@@ -120,7 +124,8 @@ struct Run {
     good: usize,
     /// Until the last good one was read.
     took: Duration,
-    slowest: Duration,
+    /// Nine of ten were read within this time.
+    mostly: Duration,
     /// Expected and seen.
     ends: BTreeMap<(String, String), usize>,
 }
@@ -136,7 +141,7 @@ impl Reader {
         let (places, quarantine) = (Arc::new(Semaphore::new(WORKERS)), Arc::new(Semaphore::new(QUARANTINE)));
         let begun = Instant::now();
         let mut running = JoinSet::new();
-        let mut run = Run { good: 0, took: Duration::ZERO, slowest: Duration::ZERO, ends: BTreeMap::new() };
+        let mut run = Run { good: 0, took: Duration::ZERO, mostly: Duration::ZERO, ends: BTreeMap::new() };
         for document in documents {
             let place = places.clone().acquire_owned().await?;
             let (reader, quarantine) = (self.clone(), quarantine.clone());
@@ -162,22 +167,25 @@ impl Reader {
                 (is_good, started.elapsed(), begun.elapsed(), ends)
             });
         }
+        let mut times = Vec::new();
         while let Some(read) = running.join_next().await {
             let (is_good, took, at, ends) = read?;
             if is_good {
                 run.good += 1;
                 run.took = run.took.max(at);
-                run.slowest = run.slowest.max(took);
+                times.push(took);
             }
             *run.ends.entry(ends).or_default() += 1;
         }
+        times.sort();
+        run.mostly = times.get(times.len() * 9 / 10).copied().unwrap_or_default();
         Ok(run)
     }
 
     /// Expected and seen.
     async fn read(&self, document: Document, patience: Option<Duration>) -> (String, String) {
         match document {
-            Document::Good(path, format) => match self.read_good(&path, format).await {
+            Document::Good(path, format) => match self.read_good(&path, format, patience).await {
                 Ok(()) => ("read".into(), "read".into()),
                 Err(error) => ("read".into(), format!("{error:#}")),
             },
@@ -188,7 +196,9 @@ impl Reader {
                     file_bytes: 32 << 20,
                     wall: Duration::from_secs(3),
                     stall: if request == json!("hang") { Duration::from_secs(1) } else { Duration::from_secs(10) },
-                    suspect: patience.unwrap_or(Duration::from_secs(10)),
+                    give_way: patience.unwrap_or(Duration::MAX),
+                    // A tenth of what documents have, as with the other times.
+                    suspect: Duration::from_millis(500),
                     writes: vec![".".into()],
                     ..Limits::default()
                 };
@@ -200,14 +210,15 @@ impl Reader {
     }
 
     /// As a worker does, store and ledger aside.
-    async fn read_good(&self, path: &Path, format: Format) -> Result<()> {
+    async fn read_good(&self, path: &Path, format: Format, patience: Option<Duration>) -> Result<()> {
         let paths = &self.config.paths;
         let dir = tempfile::tempdir()?;
         std::fs::copy(path, dir.path().join("source"))?;
         let tokenizer = paths.model.join("tokenizer.json");
         let reads = vec![paths.pdfium.clone(), tokenizer.clone()];
         let request = Request { path: "source".into(), format, pdfium: paths.pdfium.clone(), tokenizer, budget: Budget::default() };
-        let (request, limits) = (serde_json::to_value(request)?, Limits { reads, ..Limits::default() });
+        let (request, limits) =
+            (serde_json::to_value(request)?, Limits { reads, give_way: patience.unwrap_or(Duration::MAX), ..Limits::default() });
         let ended = child::run(&paths.program, "extract", &request, &limits, dir.path(), None, |_, _| {}).await;
         ended.outcome.map(drop).map_err(|failure| anyhow::anyhow!("{} of {}", failure.code, path.display()))
     }

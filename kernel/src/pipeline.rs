@@ -160,7 +160,7 @@ jobs! {
     TranscodeMedia { asset_id: AssetId } in Transcode, asset |j| Some(j.asset_id), dedupe |_| None;
     /// Encodes one run of segments, `number` of so many. The beginnings of all films (sound and pictures) go before the rest of any.
     EncodeRun { asset_id: AssetId, number: u32, of: u32 } in Transcode, asset |j| Some(j.asset_id),
-        dedupe |j| Some(format!("run:{}:{}", j.asset_id, j.number)), place |j| if j.number > 1 { Place::Behind } else { Place::Same };
+        dedupe |j| Some(format!("run:{}:{}", j.asset_id, j.number)), place |j| if j.is_beginning() { Place::Same } else { Place::Behind };
     /// Puts the runs together: playlists, posters, storyboard, and the row that makes the stream real.
     PackageStream { asset_id: AssetId } in Transcode, asset |j| Some(j.asset_id), dedupe |j| Some(format!("package:{}", j.asset_id)), place |_| Place::Before;
     /// Reads a document or captions into chunks.
@@ -173,6 +173,13 @@ jobs! {
     PublishAsset { asset_id: AssetId } in Publish, asset |j| Some(j.asset_id), dedupe |j| Some(format!("publish:{}", j.asset_id));
     /// Renders and stores a certificate's PDF.
     RenderCertificate { certificate_id: CertificateId } in Certify, asset |_| None, dedupe |j| Some(format!("certificate:{}", j.certificate_id));
+}
+
+impl EncodeRun {
+    /// Whether the film can be watched with this run, or the one beside it: the first of the pictures and the first of the sound.
+    pub fn is_beginning(&self) -> bool {
+        self.number <= 1
+    }
 }
 
 #[cfg(test)]

@@ -219,6 +219,35 @@ async fn dropping_the_future_ends_the_child() {
     wait_until("the child is gone", || processes_in(dir.path()).is_empty());
 }
 
+#[tokio::test]
+async fn a_silent_child_lets_others_go_first() {
+    let never = Limits { give_way: Duration::MAX, suspect: Duration::MAX, ..limits() };
+    for (limits, wanted) in [
+        (never.clone(), nice(std::process::id() as i32).unwrap()),
+        (Limits { give_way: Duration::from_millis(1), ..never.clone() }, 10),
+        (Limits { suspect: Duration::from_millis(1), ..never }, 19),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let request = json!(Mock::Hang);
+        let mut running = Box::pin(child::run(Path::new(PROGRAM), CHILD, &request, &limits, dir.path(), None, |_, _| {}));
+        let nice = async {
+            while !processes_in(dir.path()).iter().any(|pid| nice(*pid) == Some(wanted)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            ended = &mut running => panic!("it should be silent for ever: {ended:?}"),
+            () = nice => {}
+        }
+    }
+}
+
+/// The nice value of a process that is there.
+fn nice(pid: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(16)?.parse().ok()
+}
+
 #[test]
 fn a_killed_supervisor_leaves_no_child() {
     let dir = tempfile::tempdir().unwrap();

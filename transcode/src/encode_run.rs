@@ -14,10 +14,6 @@ use crate::package::Planned;
 use crate::run::Made;
 use crate::{shell, stream};
 
-/// How far the encoder of what is not a film's beginning lets others go first at the processor: the server stays quick, and other
-/// films can soon be watched.
-const AFTER_BEGINNINGS: i32 = 10;
-
 /// Handles the job.
 pub async fn encode_run(ctx: Ctx, job: EncodeRun) -> Result<Done, Failure> {
     let (asset_id, number) = (job.asset_id, job.number as i32);
@@ -37,8 +33,7 @@ pub async fn encode_run(ctx: Ctx, job: EncodeRun) -> Result<Done, Failure> {
     kernel::crash_point!("encode.fetched");
     let planned: Box<Planned> = serde_json::from_value(row.plan)?;
     let task = Task::Encode { planned: planned.clone(), number: number as usize };
-    let nice = if job.number > 1 { AFTER_BEGINNINGS } else { 0 };
-    let (made, files) = shell::encode(&ctx, &prefix, dir.path(), task, bytes, nice).await?;
+    let (made, files) = shell::encode(&ctx, &prefix, dir.path(), task, bytes, job.is_beginning()).await?;
     shell::put(&ctx, &prefix, dir.path(), &files).await?;
 
     let mut done = ctx.finish().await?;

@@ -35,7 +35,7 @@ pub async fn package_stream(ctx: Ctx, job: PackageStream) -> Result<Done, Failur
         ctx.env.store.fetch(&Key::in_prefix(&prefix, still)?, &dir.path().join(PACKAGE).join(still)).await?;
     }
     let task = Task::Package { planned: serde_json::from_value(encoding.plan)?, made };
-    let (manifest, files): (Manifest, _) = shell::step(&ctx, dir.path(), task, 0, 0).await?;
+    let (manifest, files): (Manifest, _) = shell::step(&ctx, dir.path(), task, 0, true).await?;
     // The row is the switch: it comes after all that it makes real.
     let row_first = chaos::without(Protection::Switch);
     if !row_first {

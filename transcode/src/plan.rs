@@ -14,17 +14,14 @@ use crate::ladder::{self, Rung};
 use crate::probe::Probe;
 
 /// Segments of one run: long enough that the pictures decoded before it hardly count, short enough that a killed worker
-/// costs little, and whoever seeks to its last segment does not wait for long.
-const RUN: usize = 4;
-
-/// Segments of the first run: somebody may be waiting for it.
-const FIRST_RUN: usize = 2;
+/// costs little, and that whoever waits for the first or goes to the last of them does not wait for long.
+const RUN: usize = 2;
 
 /// A video is split into at least this many runs where its length allows, so that all cores have work to the end.
 const LEAST_RUNS: usize = 8;
 
 /// Segments of one run of sound, which costs little.
-const SOUND_RUN: usize = 30;
+const SOUND_RUN: usize = 8;
 
 /// Sound is read from this far before its window: decoders and resamplers need to warm up. In ticks.
 const SOUND_LEAD: i64 = VIDEO_TIMESCALE;
@@ -129,7 +126,7 @@ pub fn plan(probe: &Probe, index: &Index, segment: i64) -> Plan {
 fn picture_runs(track: &TrackIndex, segment: i64, end: i64, total: usize) -> Option<Vec<Window>> {
     let mut length = total.div_ceil(LEAST_RUNS).clamp(1, RUN);
     while length < total {
-        let runs = windows(track, segment, total, (FIRST_RUN.min(length), length), 0);
+        let runs = windows(track, segment, total, (RUN.min(length), length), 0);
         let wasted: i64 = runs.iter().map(|run| run.from - track.key_before(run.from).map_or(0, |key| key.pts)).sum();
         if wasted * 2 <= end {
             return Some(runs);

@@ -51,18 +51,18 @@ pub async fn fetch(ctx: &Ctx, source: &[u8], dir: &Path) -> Result<u64, Failure>
 
 /// Has the child do one step and looks whether its files are what it says.
 ///
-/// What somebody waits for at this moment gets every core and goes before all else; other steps take one thread each, as
-/// there are always others. `nice` says how far they let others go first at it.
+/// What somebody waits for, a film's beginning or a place in it, gets every core; other steps take one thread each, as there are
+/// always others, and let it go first.
 pub async fn step<T: DeserializeOwned>(
     ctx: &Ctx,
     dir: &Path,
     task: Task,
     source_bytes: u64,
-    nice: i32,
+    waited_for: bool,
 ) -> Result<(T, Vec<Output>), Failure> {
-    let (threads, nice) = match ctx.job.called {
+    let (threads, nice) = match waited_for || ctx.job.called {
         true => (std::thread::available_parallelism().map_or(1, |cores| cores.get()), 0),
-        false => (1, nice),
+        false => (1, BEHIND),
     };
     let options = Options { threads, ..Options::default() };
     let limits = Limits { nice, ..limits(&ctx.env.pools.get(Stage::Transcode), options.threads, source_bytes) };
@@ -81,10 +81,10 @@ pub async fn encode(
     dir: &Path,
     task: Task,
     source_bytes: u64,
-    nice: i32,
+    waited_for: bool,
 ) -> Result<(Made, Vec<Output>), Failure> {
     let mut stored = HashSet::new();
-    let mut step = pin!(step(ctx, dir, task, source_bytes, nice));
+    let mut step = pin!(step(ctx, dir, task, source_bytes, waited_for));
     let (made, mut files) = loop {
         tokio::select! {
             done = &mut step => break done?,
@@ -104,8 +104,11 @@ pub async fn encode(
     Ok((made, files))
 }
 
+/// How far what nobody waits for lets others go first at the processor, the server among them.
+const BEHIND: i32 = 10;
+
 /// How often a child's folder is looked into.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The segments of each rendition that are whole: a child writes one after the other.
 fn begun_before_the_last(package: &Path) -> Vec<String> {

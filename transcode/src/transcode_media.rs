@@ -18,7 +18,7 @@ pub async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Fail
     let dir = shell::workshop(&ctx)?;
     let bytes = shell::fetch(&ctx, &source, dir.path()).await?;
     kernel::crash_point!("transcode.fetched");
-    let (planned, files): (Planned, _) = shell::step(&ctx, dir.path(), Task::Plan, bytes, 0).await?;
+    let (planned, files): (Planned, _) = shell::step(&ctx, dir.path(), Task::Plan, bytes, true).await?;
     let prefix = ctx.prefix(asset_id);
     shell::put(&ctx, &prefix, dir.path(), &files).await?;
     let (firsts, sound): (Vec<i32>, Vec<bool>) = run::runs(&planned.plan).iter().map(|run| (run.first() as i32, run.is_sound())).unzip();

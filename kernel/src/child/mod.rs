@@ -50,6 +50,8 @@ pub struct Limits {
     pub wall: Duration,
     /// Longest silence: neither progress nor result. The same progress again is silence.
     pub stall: Duration,
+    /// Silent for this long, it lets others go first at the processor.
+    pub give_way: Duration,
     /// Silent for this long, it gets only processor time that nobody else wants.
     pub suspect: Duration,
     /// How far others go first at the processor, as nice(2) counts: 0 to 19.
@@ -70,6 +72,7 @@ impl Default for Limits {
             answer_bytes: 64 << 20,
             wall: Duration::from_secs(60),
             stall: Duration::from_secs(30),
+            give_way: Duration::from_secs(5),
             suspect: Duration::from_secs(5),
             nice: 0,
             reads: Vec::new(),

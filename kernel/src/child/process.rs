@@ -71,16 +71,11 @@ impl Process {
         }
     }
 
-    /// Leaves it only the processor time that nobody else wants.
-    pub fn demote(&self) {
-        self.be_nice(19);
-    }
-
     /// Lets others go first at the processor: 0 not at all, 19 always.
     ///
     /// Where the kernel shares the processor out among sessions first (`sched_autogroup_enabled`, sched(7)), the child's own
     /// session is what has to be nice; elsewhere its threads.
-    fn be_nice(&self, nice: i32) {
+    pub fn be_nice(&self, nice: i32) {
         if self.reaped {
             return;
         }
@@ -188,7 +183,7 @@ mod tests {
         };
         let (mut usual, pipes) = start(0);
         assert_eq!(nice(usual.pid).1.unwrap_or(0), 0, "a session of its own begins so");
-        usual.demote();
+        usual.be_nice(19);
         until(usual.pid, 19).await;
         drop(pipes);
         usual.wait().await.unwrap();

@@ -65,8 +65,8 @@ pub async fn run(
     let order = Order { reads: limits.reads.clone(), writes: limits.writes.clone(), request };
     let (peak, confined, mut tail) = (AtomicU64::new(0), OnceLock::new(), Vec::new());
     let mut heard = {
-        let demote = || process.demote();
-        let mut ear = Ear { limits, progress, peak: &peak, confined: &confined, demote };
+        let be_nice = |nice: i32| process.be_nice(nice.max(limits.nice));
+        let mut ear = Ear { limits, progress, peak: &peak, confined: &confined, be_nice };
         tokio::select! {
             heard = ear.listen(stdout) => heard,
             cut = overhear(&mut stderr, &mut tail) => Heard::Cut(cut),
@@ -162,36 +162,43 @@ async fn overhear_rest(stderr: &mut ChildStderr, tail: &mut Vec<u8>) {
     tail.drain(..tail.len().saturating_sub(STDERR_TAIL));
 }
 
+/// As nice as that, it gets a tenth of the processor beside one that is not: slow but honest work goes on.
+const GIVES_WAY: i32 = 10;
+/// And so it gets only what nobody else wants.
+const LEAST: i32 = 19;
+
 /// Who listens to a child's stdout.
-struct Ear<'a, P, D> {
+struct Ear<'a, P, N> {
     limits: &'a Limits,
     progress: P,
     peak: &'a AtomicU64,
     confined: &'a OnceLock<Confined>,
-    demote: D,
+    be_nice: N,
 }
 
-impl<P: Fn(u64, u64), D: Fn()> Ear<'_, P, D> {
+impl<P: Fn(u64, u64), N: Fn(i32)> Ear<'_, P, N> {
     /// Listens for the outcome.
     async fn listen(&mut self, stdout: ChildStdout) -> Heard {
         let mut lines = BufReader::with_capacity(64 << 10, stdout);
         let (mut line, mut talk) = (Vec::new(), 0_u64);
         let (mut last, mut news) = ((0, 0), Instant::now());
-        let mut suspect = false;
+        // After what silence it gets how nice, in order; once so, it stays so.
+        let Limits { give_way, suspect, stall, .. } = *self.limits;
+        let mut demotions =
+            [(give_way.min(suspect), GIVES_WAY), (suspect, LEAST)].into_iter().filter(|(after, _)| *after < stall).peekable();
         loop {
             line.clear();
             let mut limited = (&mut lines).take(self.limits.answer_bytes.saturating_add(1));
             let reading = limited.read_until(b'\n', &mut line);
             tokio::pin!(reading);
             let read = loop {
-                let patience = if suspect { self.limits.stall } else { self.limits.suspect.min(self.limits.stall) };
+                let patience = demotions.peek().map_or(stall, |(after, _)| *after);
                 match tokio::time::timeout_at((news + patience).into(), &mut reading).await {
                     Ok(read) => break read,
-                    Err(_) if suspect || news.elapsed() >= self.limits.stall => return Heard::Cut(Cut::Silence),
-                    Err(_) => {
-                        suspect = true;
-                        (self.demote)();
-                    }
+                    Err(_) => match demotions.next() {
+                        Some((_, nice)) => (self.be_nice)(nice),
+                        None => return Heard::Cut(Cut::Silence),
+                    },
                 }
             };
             match read {

@@ -89,8 +89,8 @@ impl Rates {
     pub fn fixed(seconds: impl Fn(Stage) -> f64) -> Self {
         let rate = |stage| ((stage, Part::Whole, String::new()), Rate { base: seconds(stage), per_mb: 0.0 });
         let mut learned: HashMap<_, _> = Stage::ALL.into_iter().map(rate).collect();
-        learned.insert((Stage::Transcode, Part::Plan, String::new()), Rate { base: 0.0, per_mb: 0.0 });
-        learned.insert((Stage::Transcode, Part::Beginning, String::new()), Rate { base: 3.0, per_mb: 0.0 });
+        learned.insert((Stage::Transcode, Part::Plan, String::new()), Rate { base: 1.0, per_mb: 0.0 });
+        learned.insert((Stage::Transcode, Part::Beginning, String::new()), Rate { base: 2.0, per_mb: 0.0 });
         Self { learned }
     }
 

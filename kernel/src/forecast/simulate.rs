@@ -264,11 +264,11 @@ mod tests {
         let planned = |turn, asset| Waiting { part: Part::Plan, lane: Lane::Interactive, ..job(Stage::Transcode, turn, asset) };
         let outlook = simulate(&Snapshot { jobs: vec![planned(0, &film), planned(1, &next)], servers: servers(&[]) }, &rates());
         assert_eq!((outlook.ready[&film.id], outlook.ready[&next.id]), (4.0, 7.0), "three seconds each, and one to publish");
-        assert_eq!(outlook.clear[&Stage::Transcode], 20.0);
+        assert_eq!(outlook.clear[&Stage::Transcode], 22.0);
         let rest = |turn| Waiting { part: Part::Rest, ..job(Stage::Transcode, turn, &film) };
         let begun = Waiting { part: Part::Beginning, lane: Lane::Interactive, ..job(Stage::Transcode, 0, &film) };
         let outlook = simulate(&Snapshot { jobs: vec![rest(1), begun, rest(2)], servers: servers(&[]) }, &rates());
-        assert_eq!((outlook.ready[&film.id], outlook.clear[&Stage::Transcode]), (4.0, 23.0));
+        assert_eq!((outlook.ready[&film.id], outlook.clear[&Stage::Transcode]), (3.0, 22.0));
     }
 
     #[test]

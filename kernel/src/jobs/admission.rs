@@ -50,11 +50,14 @@ pub fn room(pool: &Pool, estimate: Estimate, budget: Budget, running: usize, res
     }
 }
 
-/// How many of those that were called to the front fit besides: one more than there are slots, while there is memory.
+/// Jobs that run beyond a stage's slots when they were called to the front: the pictures and the sound of one place in a film.
+const BEYOND: usize = 2;
+
+/// How many of those that were called to the front fit besides, while there is memory.
 pub fn room_beyond(pool: &Pool, estimate: Estimate, budget: Budget, running: usize, reserved_bytes: u64) -> usize {
     match slots(pool, estimate, budget).0 {
         0 => 0,
-        slots => (slots + 1).saturating_sub(running).min(1).min(by_memory(estimate, budget, reserved_bytes)),
+        slots => (slots + BEYOND).saturating_sub(running).min(by_memory(estimate, budget, reserved_bytes)),
     }
 }
 
@@ -124,10 +127,10 @@ impl Admission {
         (inner.running(stage), inner.estimate(stage, pool))
     }
 
-    /// A job of the stage that shows no progress for this long is suspect: three times what nine of ten take in all.
+    /// A job of the stage that shows no progress for this long is suspect: nine of ten take no longer in all.
     pub fn suspect_after(&self, stage: Stage) -> Duration {
         let mostly = self.lock().mostly.get(&stage).copied().unwrap_or(10.0);
-        Duration::from_secs_f64((3.0 * mostly).clamp(2.0, 600.0))
+        Duration::from_secs_f64(mostly.clamp(0.1, 600.0))
     }
 
     /// Hears when something ends.
@@ -197,8 +200,8 @@ pub struct Reserved {
     aside: AtomicBool,
 }
 
-/// Most jobs of a process that may run without a slot.
-const MOST_ASIDE: usize = 4;
+/// Most jobs of a process that may run without a slot. Memory is set aside for each.
+const MOST_ASIDE: usize = 16;
 
 impl Reserved {
     /// Gives the slot to another job while this one goes on: a file that hangs its reader must not keep its
@@ -299,10 +302,10 @@ mod tests {
     fn one_that_was_called_to_the_front_fits_beside_a_full_pool() {
         let light = Estimate { memory_bytes: GIB, cpus: 0.0 };
         let beyond = |running, reserved| room_beyond(&pool(3), light, BUDGET, running, reserved);
-        assert_eq!((beyond(3, 3 * GIB), beyond(4, 4 * GIB)), (1, 0), "one, and not a second");
+        assert_eq!((beyond(3, 3 * GIB), beyond(4, 4 * GIB), beyond(5, 5 * GIB)), (2, 1, 0), "two, and not a third");
         assert_eq!(beyond(3, 8 * GIB), 0, "not without memory");
         assert_eq!(room_beyond(&pool(0), light, BUDGET, 0, 0), 0, "and not where the stage is switched off");
-        assert_eq!(room_beyond(&pool(30), Estimate { cpus: 2.0, ..light }, BUDGET, 2, 0), 1, "cores are shared");
+        assert_eq!(room_beyond(&pool(30), Estimate { cpus: 2.0, ..light }, BUDGET, 2, 0), 2, "cores are shared");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -23,6 +24,7 @@ use crate::telemetry;
 pub struct Ctx {
     pub env: Env,
     pub job: Claimed,
+    patience: Duration,
     progress: ProgressSender,
     used: UsageMeter,
 }
@@ -66,8 +68,9 @@ impl ProgressSender {
 }
 
 impl Ctx {
-    pub(super) fn new(env: Env, job: Claimed) -> Self {
-        Self { env, job, progress: ProgressSender::default(), used: UsageMeter::default() }
+    /// `patience`: after what silence a child of the job is to let others go first.
+    pub(super) fn new(env: Env, job: Claimed, patience: Duration) -> Self {
+        Self { env, job, patience, progress: ProgressSender::default(), used: UsageMeter::default() }
     }
 
     /// Where to report progress.
@@ -98,7 +101,7 @@ impl Ctx {
         let span = info_span!("child", child = name, request_id = self.job.request_id.as_deref());
         let program = &self.env.config.paths.program;
         let request = serde_json::to_value(request)?;
-        let limits = limits.times(self.job.limits_factor);
+        let limits = Limits { give_way: limits.give_way.min(self.patience), ..limits.times(self.job.limits_factor) };
         let ended = async {
             let ended = child::run(program, name, &request, &limits, dir, self.job.request_id.as_deref(), report).await;
             match &ended.outcome {

@@ -167,7 +167,8 @@ impl Runner {
         crate::crash_point!("handler.begin");
         let begun = Instant::now();
         telemetry::job_started(job.stage, job.waited.as_secs_f64());
-        let ctx = Ctx::new(self.env.clone(), job.clone());
+        let patience = slot.map_or(Duration::MAX, |(_, suspect_after)| *suspect_after);
+        let ctx = Ctx::new(self.env.clone(), job.clone(), patience);
         let (progress, used) = (ctx.progress(), ctx.used());
         let pool = self.env.pools.get(job.stage);
         let handler = match self.handlers.get(job.kind.as_str()) {
@@ -248,8 +249,9 @@ impl Runner {
     async fn watch(&self, job: &Claimed, progress: &super::ProgressSender, lease: Duration, slot: Option<&(Reserved, Duration)>) -> Pulse {
         let mut heard = Instant::now();
         let beat = (lease / 5).min(Duration::from_secs(1));
+        let look = slot.map_or(beat, |(_, suspect_after)| beat.min(*suspect_after));
         // Most jobs end before the first beat.
-        let mut beats = tokio::time::interval_at(tokio::time::Instant::now() + beat, beat);
+        let mut looks = tokio::time::interval_at(tokio::time::Instant::now() + look, look);
         let mut last = (u64::MAX, 0);
         let mut moved = (Instant::now(), (0, 0));
         // What hung once gives way at once.
@@ -259,7 +261,7 @@ impl Runner {
             slot.step_aside();
         }
         loop {
-            beats.tick().await;
+            looks.tick().await;
             let (done, total) = progress.read();
             if moved.1 != (done, total) {
                 moved = (Instant::now(), (done, total));
@@ -270,7 +272,8 @@ impl Runner {
             {
                 info!("{} is silent for long and leaves its slot to others", job.kind);
             }
-            if (done, total) == last && heard.elapsed() < lease / 4 && heard.elapsed() < Duration::from_secs(2) {
+            let recently = if (done, total) == last { (lease / 4).min(Duration::from_secs(2)) } else { beat };
+            if heard.elapsed() < recently {
                 continue;
             }
             match ledger::heartbeat(&self.env.db, job, lease, done, total).await {

@@ -22,7 +22,7 @@ pub struct Found {
 /// How long a request for a segment that is being made is kept waiting; players ask again.
 const PATIENCE: Duration = Duration::from_secs(8);
 /// How often a segment that is being made is looked for.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A rendition's segment, counted from 1. None when there is no such segment. One that is not made yet is waited for, and
 /// what makes it goes before everything else.
