@@ -26,6 +26,8 @@ fn limits() -> Limits {
         answer_bytes: MB,
         wall: Duration::from_secs(60),
         stall: Duration::from_secs(30),
+        give_way: Duration::MAX,
+        suspect: Duration::MAX,
         writes: vec![".".into()],
         ..Limits::default()
     }
@@ -221,7 +223,7 @@ async fn dropping_the_future_ends_the_child() {
 
 #[tokio::test]
 async fn a_silent_child_lets_others_go_first() {
-    let never = Limits { give_way: Duration::MAX, suspect: Duration::MAX, ..limits() };
+    let never = limits();
     for (limits, wanted) in [
         (never.clone(), nice(std::process::id() as i32).unwrap()),
         (Limits { give_way: Duration::from_millis(1), ..never.clone() }, 10),

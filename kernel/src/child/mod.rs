@@ -48,7 +48,8 @@ pub struct Limits {
     pub answer_bytes: u64,
     /// Longest life.
     pub wall: Duration,
-    /// Longest silence: neither progress nor result. The same progress again is silence.
+    /// Longest silence: neither progress nor result. The same progress again is silence; while others have its turns at the processor,
+    /// it may be longer.
     pub stall: Duration,
     /// Silent for this long, it lets others go first at the processor.
     pub give_way: Duration,

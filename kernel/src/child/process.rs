@@ -87,6 +87,16 @@ impl Process {
         }
     }
 
+    /// Processor time of all its threads until now; nothing when that cannot be read.
+    pub fn computed(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        let numbers = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+        let ticks: u64 = numbers.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        // SAFETY: a plain number.
+        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
+        Duration::from_millis(ticks * 1000 / per_second)
+    }
+
     /// Waits for its end: how, and the processor seconds that it used.
     pub async fn wait(&mut self) -> Result<(ExitStatus, f64)> {
         loop {
@@ -185,6 +195,7 @@ mod tests {
         assert_eq!(nice(usual.pid).1.unwrap_or(0), 0, "a session of its own begins so");
         usual.be_nice(19);
         until(usual.pid, 19).await;
+        assert!(usual.computed() < Duration::from_secs(60));
         drop(pipes);
         usual.wait().await.unwrap();
         let (nicer, _pipes) = start(7);

@@ -66,7 +66,8 @@ pub async fn run(
     let (peak, confined, mut tail) = (AtomicU64::new(0), OnceLock::new(), Vec::new());
     let mut heard = {
         let be_nice = |nice: i32| process.be_nice(nice.max(limits.nice));
-        let mut ear = Ear { limits, progress, peak: &peak, confined: &confined, be_nice };
+        let computed = || process.computed();
+        let mut ear = Ear { limits, progress, peak: &peak, confined: &confined, be_nice, computed };
         tokio::select! {
             heard = ear.listen(stdout) => heard,
             cut = overhear(&mut stderr, &mut tail) => Heard::Cut(cut),
@@ -168,20 +169,22 @@ const GIVES_WAY: i32 = 10;
 const LEAST: i32 = 19;
 
 /// Who listens to a child's stdout.
-struct Ear<'a, P, N> {
+struct Ear<'a, P, N, C> {
     limits: &'a Limits,
     progress: P,
     peak: &'a AtomicU64,
     confined: &'a OnceLock<Confined>,
     be_nice: N,
+    computed: C,
 }
 
-impl<P: Fn(u64, u64), N: Fn(i32)> Ear<'_, P, N> {
+impl<P: Fn(u64, u64), N: Fn(i32), C: Fn() -> Duration> Ear<'_, P, N, C> {
     /// Listens for the outcome.
     async fn listen(&mut self, stdout: ChildStdout) -> Heard {
         let mut lines = BufReader::with_capacity(64 << 10, stdout);
         let (mut line, mut talk) = (Vec::new(), 0_u64);
-        let (mut last, mut news) = ((0, 0), Instant::now());
+        let (mut last, mut news, mut computed) = ((0, 0), Instant::now(), Duration::ZERO);
+        let mut longest = self.limits.stall;
         // After what silence it gets how nice, in order; once so, it stays so.
         let Limits { give_way, suspect, stall, .. } = *self.limits;
         let mut demotions =
@@ -192,11 +195,13 @@ impl<P: Fn(u64, u64), N: Fn(i32)> Ear<'_, P, N> {
             let reading = limited.read_until(b'\n', &mut line);
             tokio::pin!(reading);
             let read = loop {
-                let patience = demotions.peek().map_or(stall, |(after, _)| *after);
+                let patience = demotions.peek().map_or(longest, |(after, _)| *after);
                 match tokio::time::timeout_at((news + patience).into(), &mut reading).await {
                     Ok(read) => break read,
                     Err(_) => match demotions.next() {
                         Some((_, nice)) => (self.be_nice)(nice),
+                        // Others had its turns at the processor: it is not stuck. One that waits for something has none.
+                        None if (stall / 100..stall / 2).contains(&(self.computed)().saturating_sub(computed)) => longest += stall,
                         None => return Heard::Cut(Cut::Silence),
                     },
                 }
@@ -210,7 +215,7 @@ impl<P: Fn(u64, u64), N: Fn(i32)> Ear<'_, P, N> {
                 Ok(Line::Confined(confined)) => drop(self.confined.set(confined)),
                 Ok(Line::Progress(done, total)) => {
                     if (done, total) != last {
-                        (last, news) = ((done, total), Instant::now());
+                        (last, news, computed, longest) = ((done, total), Instant::now(), (self.computed)(), stall);
                     }
                     (self.progress)(done, total);
                 }
