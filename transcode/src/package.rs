@@ -190,7 +190,7 @@ mod tests {
 
     /// Writes a fragmented MP4 of grey pictures, one per `(time in ticks, brightness)`, that lasts until `end`.
     fn write_greys(dir: &Path, pictures: &[(i64, u8)], end: i64) -> std::path::PathBuf {
-        let rung = Rung { width: 64, height: 64, max_bitrate: 1_000_000, max_fps: 60 };
+        let rung = Rung { width: 64, height: 64, max_bitrate: 1_000_000, max_fps: 60, coarse: false };
         let mut encoder = x264::Encoder::open(&rung, 25.0, scale::Colour::BT709).unwrap();
         let coding = Coding::Avc { width: 64, height: 64, record: encoder.parameters.record(), colour: scale::Colour::BT709 };
         let mut track = Track::create(dir, "source", coding, VIDEO_TIMESCALE as u32, 7200, 1).unwrap();
