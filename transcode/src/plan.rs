@@ -11,6 +11,7 @@ use crate::cadence::{SLACK, VIDEO_TIMESCALE};
 use crate::droppable;
 use crate::index::{Index, TrackIndex};
 use crate::ladder::{self, Rung};
+use crate::loudness::Loudness;
 use crate::probe::Probe;
 
 /// Segments of one run: long enough that the pictures decoded before it hardly count, short enough that a killed worker
@@ -48,6 +49,9 @@ pub struct Plan {
     pub pictures: Vec<Window>,
     /// Runs of sound, in order.
     pub sound: Vec<Window>,
+    /// How loud the sound is and is to be, where that was asked for.
+    #[serde(default)]
+    pub loudness: Option<Loudness>,
 }
 
 /// A stretch of the presentation between grid points, in ticks.
@@ -101,6 +105,7 @@ pub fn plan(probe: &Probe, index: &Index, segment: i64) -> Plan {
         cuts: vec![],
         pictures: if probe.video.is_some() { vec![Window::WHOLE] } else { vec![] },
         sound: if probe.audio.is_some() { vec![Window::WHOLE] } else { vec![] },
+        loudness: None,
     };
     // Which pictures are left out undecoded depends on all before them.
     let drops = probe.video.as_ref().zip(whole.ladder.first()).is_some_and(|(video, top)| droppable::applies(video, top));

@@ -52,7 +52,7 @@ pub async fn fetch(ctx: &Ctx, source: &[u8], dir: &Path) -> Result<u64, Failure>
 /// Has the child do one step and looks whether its files are what it says.
 pub async fn step<T: DeserializeOwned>(ctx: &Ctx, dir: &Path, task: Task, source_bytes: u64) -> Result<(T, Vec<Output>), Failure> {
     // A run is worked on by one thread: there are always others.
-    let options = Options { threads: 1, ..Options::default() };
+    let options = Options { threads: 1, loudness_lufs: ctx.env.config.transcode.loudness(), ..Options::default() };
     let limits = limits(&ctx.env.pools.get(Stage::Transcode), options.threads, source_bytes);
     let request = Request { input: SOURCE.into(), out: PACKAGE.into(), options, task };
     let done: Result<Done<T>, Failure> = ctx.child(CHILD, &request, limits, dir).await;
