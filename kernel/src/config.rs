@@ -25,6 +25,7 @@ pub struct Config {
     pub queue: Queue,
     pub store: Store,
     pub http: Http,
+    pub transcode: Transcode,
     pub delivery: Delivery,
     pub security: Security,
     pub limits: Limits,
@@ -184,6 +185,30 @@ pub struct Http {
     pub access_token_minutes: u32,
     pub refresh_token_days: u32,
     pub media_url_minutes: u32,
+}
+
+/// How films become streams.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Transcode {
+    pub loudness_lufs: f64,
+}
+
+/// What sound can be brought to, in LUFS: outside of this it is a slip of the keyboard.
+pub const LOUDNESS: std::ops::RangeInclusive<f64> = -40.0..=-5.0;
+
+impl Transcode {
+    /// What the sound of films is brought to, in LUFS; `None`: it stays as it is.
+    pub fn loudness(&self) -> Option<f64> {
+        (self.loudness_lufs != 0.0).then_some(self.loudness_lufs)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.loudness().is_some_and(|lufs| !LOUDNESS.contains(&lufs)) {
+            bail!("transcode.loudness_lufs must be from {} to {}, or 0 to leave sound as it is", LOUDNESS.start(), LOUDNESS.end());
+        }
+        Ok(())
+    }
 }
 
 /// How streams get to players.
@@ -452,6 +477,7 @@ impl Config {
         }
         self.database.check()?;
         self.store.check()?;
+        self.transcode.check()?;
         self.delivery.check()?;
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format must be \"text\" or \"json\", not \"{}\"", self.log.format);
@@ -620,6 +646,16 @@ mod tests {
         assert!(!format!("{whole:?}").contains("hushhush"));
         let error = load("[store]\nbucket = \"b\"\nendpoint = \"localhost:9000\"\n", &[]).unwrap_err().to_string();
         assert!(error.contains("store.endpoint must be a URL"), "{error}");
+    }
+
+    #[test]
+    fn loudness_is_off_by_default_and_never_absurd() {
+        assert_eq!(load("", &[]).unwrap().transcode.loudness(), None);
+        assert_eq!(load("[transcode]\nloudness_lufs = -16.0\n", &[]).unwrap().transcode.loudness(), Some(-16.0));
+        for lufs in ["16", "-160", "nan"] {
+            let error = load("", &[("LEARNHUB_TRANSCODE_LOUDNESS_LUFS", lufs)]).unwrap_err().to_string();
+            assert!(error.contains("transcode.loudness_lufs"), "{error}");
+        }
     }
 
     #[test]

@@ -19,8 +19,9 @@ const ALLOWED: [(&str, &[&str]); 9] = [
 ];
 
 /// Third-party crates that live in one room only.
-const AT_HOME: [(&str, &str); 7] = [
+const AT_HOME: [(&str, &str); 8] = [
     ("ffmpeg-next", "transcode"),
+    ("ebur128", "transcode"),
     ("tantivy", "indexer"),
     ("fastembed", "embedder"),
     ("printpdf", "certgen"),

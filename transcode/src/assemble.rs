@@ -71,6 +71,7 @@ pub fn assemble(out: &Path, planned: &Planned, mut made: Vec<Made>) -> Result<Ma
         chapters: probe.chapters.clone(),
         captions: captions.clone(),
         notices: notices(probe, plan, &tally),
+        loudness: plan.loudness,
         pictures: tally.pictures,
         pictures_held: tally.held,
         damaged: tally.damaged,

@@ -68,7 +68,7 @@ pub fn run(request: Value, progress: &mut dyn FnMut(u64, u64)) -> Result<Value, 
             done(&out, manifest.files(), manifest)
         }
         Task::Plan => {
-            let planned = package::prepare(&input, &out, &options).map_err(failure)?;
+            let planned = package::prepare(&input, &out, &options, &mut report).map_err(failure)?;
             done(&out, planned.captions.iter().map(|captions| captions.file.clone()).collect(), planned)
         }
         Task::Encode { planned, number } => {

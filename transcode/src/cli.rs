@@ -34,6 +34,14 @@ pub struct Args {
     /// Encode every picture, also those that equal the one before.
     #[arg(long)]
     pub every_picture: bool,
+    /// Bring the sound to this loudness (EBU R128), such as -16; true peaks stay below -1 dBTP.
+    #[arg(long, value_name = "LUFS", allow_negative_numbers = true, value_parser = loudness)]
+    pub loudness: Option<f64>,
+}
+
+fn loudness(text: &str) -> Result<f64, String> {
+    let lufs = text.parse().ok().filter(|lufs| kernel::config::LOUDNESS.contains(lufs));
+    lufs.ok_or_else(|| "a loudness is a number from -40 to -5, such as -16".into())
 }
 
 /// It was done, but the input was refused.
@@ -73,7 +81,8 @@ pub fn run(args: &Args, program: &Path) -> Result<ExitCode> {
     let dir = aside.path().canonicalize()?;
     // The child sees a file without a name, alone in its folder.
     fs::hard_link(&input, dir.join("source")).or_else(|_| fs::copy(&input, dir.join("source")).map(drop)).context("copy the file")?;
-    let options = Options { threads: args.threads.into(), hold_repeats: !args.every_picture, ..Options::default() };
+    let options =
+        Options { threads: args.threads.into(), hold_repeats: !args.every_picture, loudness_lufs: args.loudness, ..Options::default() };
     let request = serde_json::to_value(Request { input: "source".into(), out: PACKAGE.into(), options, task: Task::Everything })?;
     let meter = Meter::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
@@ -146,6 +155,10 @@ fn print(manifest: &Manifest, out: &Path) -> Result<()> {
             rendition.peak_bandwidth / 1000,
             rendition.segments
         )?;
+    }
+    if let Some((measured, loudness)) = manifest.loudness.and_then(|loudness| Some((loudness.measured?, loudness))) {
+        let (lufs, peak) = (measured.lufs, measured.true_peak_dbtp);
+        writeln!(text, "  sound measured {lufs:.1} LUFS, true peak {peak:.1} dBTP; made {:+.1} dB louder", loudness.gain_db)?;
     }
     for notice in &manifest.notices {
         writeln!(text, "  note: {}", notice.sentence())?;

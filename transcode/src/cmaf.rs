@@ -2,6 +2,7 @@
 //! Pure: values in, bytes out. Written by hand rather than by libav's muxer because the playlists need the exact
 //! times and byte ranges of what was written.
 
+use crate::loudness::Level;
 use crate::scale::Colour;
 
 /// What a track holds.
@@ -10,7 +11,7 @@ pub enum Coding {
     /// `record` is the body of `avcC`.
     Avc { width: u32, height: u32, record: Vec<u8>, colour: Colour },
     /// `config` is the AudioSpecificConfig; rates in Hz and bit/s.
-    Aac { config: Vec<u8>, sample_rate: u32, channels: u16, bitrate: u32 },
+    Aac { config: Vec<u8>, sample_rate: u32, channels: u16, bitrate: u32, level: Option<Level> },
 }
 
 /// One coded picture or audio frame, in decoding order.
@@ -97,7 +98,11 @@ pub fn init(coding: &Coding, timescale: u32, delay: i64) -> Vec<u8> {
             }),
         ),
     };
-    let trak = boxed(b"trak", &[tkhd, edts, boxed(b"mdia", &[mdhd, hdlr, minf].concat())].concat());
+    let udta = match coding {
+        Coding::Aac { level: Some(level), .. } => boxed(b"udta", &boxed(b"ludt", &track_loudness(level))),
+        _ => vec![],
+    };
+    let trak = boxed(b"trak", &[tkhd, edts, boxed(b"mdia", &[mdhd, hdlr, minf].concat()), udta].concat());
     let trex = full(b"trex", 0, 0, |b| {
         b.extend(TRACK.to_be_bytes());
         b.extend(1u32.to_be_bytes()); // sample description
@@ -119,7 +124,12 @@ const REORDERED: f64 = 2.0;
 /// pictures come at an even pace of `fps`, in ticks. It depends on nothing else, so that every run of a rendition writes
 /// the same.
 pub fn delay(fps: f64, timescale: u32) -> i64 {
-    ((f64::from(timescale) * REORDERED / fps).round() as i64).clamp(0, i64::from(timescale) * MOST_DELAY / 1000)
+    ((f64::from(timescale) * REORDERED / fps).round() as i64).clamp(0, most_delay(timescale))
+}
+
+/// The largest delay that is written, in ticks.
+pub fn most_delay(timescale: u32) -> i64 {
+    i64::from(timescale) * MOST_DELAY / 1000
 }
 
 /// Decoding times, strictly ascending from the segment's first presentation time, none later than the sample's
@@ -205,7 +215,7 @@ fn sample_entry(coding: &Coding) -> Vec<u8> {
             body.extend(boxed(b"pasp", &[0, 0, 0, 1, 0, 0, 0, 1]));
             boxed(b"avc1", &body)
         }
-        Coding::Aac { config, sample_rate, channels, bitrate } => {
+        Coding::Aac { config, sample_rate, channels, bitrate, .. } => {
             body.extend([0; 8]);
             body.extend(channels.to_be_bytes());
             body.extend(16u16.to_be_bytes());
@@ -215,6 +225,21 @@ fn sample_entry(coding: &Coding) -> Vec<u8> {
             boxed(b"mp4a", &body)
         }
     }
+}
+
+/// `tlou`: loudness and true peak of the whole track, by the measures of EBU R128 (ISO/IEC 14496-12, 23003-4).
+fn track_loudness(level: &Level) -> Vec<u8> {
+    const EBU_R128: u8 = 1;
+    const ACCURATE: u8 = 3;
+    const PROGRAM_LOUDNESS: u8 = 1;
+    // A 32nd of a decibel below 20, and a quarter of one above -57.75.
+    let peak = ((20.0 - level.true_peak_dbtp) * 32.0).round().clamp(1.0, 4095.0) as u32;
+    let loudness = ((level.lufs + 57.75) * 4.0).round().clamp(0.0, 255.0) as u8;
+    full(b"tlou", 0, 0, |b| {
+        b.extend([0; 2]); // no downmix, no dynamic range control
+        b.extend((peak << 8 | u32::from(EBU_R128 << 4 | ACCURATE)).to_be_bytes()); // no peak of samples
+        b.extend([1, PROGRAM_LOUDNESS, loudness, EBU_R128 << 4 | ACCURATE]);
+    })
 }
 
 /// The descriptors of ISO/IEC 14496-1 that lead to an AudioSpecificConfig.
@@ -300,7 +325,7 @@ mod tests {
             while !bytes.is_empty() {
                 let size = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
                 let kind: &[u8; 4] = bytes[4..8].try_into().unwrap();
-                if matches!(kind, b"moov" | b"trak" | b"mdia" | b"minf" | b"stbl" | b"dinf" | b"mvex" | b"edts") {
+                if matches!(kind, b"moov" | b"trak" | b"mdia" | b"minf" | b"stbl" | b"dinf" | b"mvex" | b"edts" | b"udta" | b"ludt") {
                     boxes += walk(&bytes[8..size]);
                 }
                 boxes += 1;
@@ -310,7 +335,15 @@ mod tests {
         }
         let colour = Colour { matrix: 1, primaries: 1, transfer: 1 };
         let video = init(&Coding::Avc { width: 640, height: 360, record: vec![1; 30], colour }, 90_000, 6000);
-        let audio = init(&Coding::Aac { config: vec![0x11, 0x90], sample_rate: 48_000, channels: 2, bitrate: 128_000 }, 48_000, 0);
-        assert_eq!((walk(&video), walk(&audio)), (22, 20));
+        let level = Level { lufs: -16.0, true_peak_dbtp: -1.5 };
+        let audio = init(
+            &Coding::Aac { config: vec![0x11, 0x90], sample_rate: 48_000, channels: 2, bitrate: 128_000, level: Some(level) },
+            48_000,
+            0,
+        );
+        assert_eq!((walk(&video), walk(&audio)), (22, 23));
+        let told = find(&audio, b"tlou") + 4;
+        // -16 LUFS are 167 quarters above -57.75, -1.5 dBTP are 688 parts of 32 below 20.
+        assert_eq!(audio[told..told + 10], [0, 0, 0, 0x02, 0xB0, 0x13, 1, 1, 167, 0x13]);
     }
 }

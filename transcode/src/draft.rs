@@ -104,6 +104,7 @@ pub fn draft(planned: &Planned, made: &[Made]) -> Option<Draft> {
         chapters: probe.chapters.clone(),
         captions: captions.clone(),
         notices: vec![],
+        loudness: plan.loudness,
         pictures: 0,
         pictures_held: 0,
         damaged: 0,
@@ -150,7 +151,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/runs.mp4");
         let options = Options::default();
-        let planned = package::prepare(&input, dir.path(), &options).unwrap();
+        let planned = package::prepare(&input, dir.path(), &options, &mut |_| {}).unwrap();
         let count = run::runs(&planned.plan).len();
         let encode = |number| package::encode(&input, dir.path(), &planned, number, &options, &mut |_| {}).unwrap();
         let first = encode(0);

@@ -3,7 +3,8 @@
 //! Rules: never upscale; keep the aspect ratio; even sizes (4:2:0 needs them); the largest rung is the source itself
 //! or what of it fits 1920 × 1080; a lower standard rung is added when it has at most three quarters of the pixels
 //! of the rung above, so that no two rungs cost the encoder twice for the same picture. A picture too small for a second
-//! standard rung gets one of half its sides: HLS asks for several bit rates (Apple's 9.9).
+//! standard rung gets one of half its sides, and one too small for that a second of its own size, coded more coarsely: HLS
+//! asks for several bit rates (Apple's 9.9).
 
 use serde::{Deserialize, Serialize};
 
@@ -17,12 +18,15 @@ pub struct Rung {
     pub max_bitrate: u32,
     /// Frames per second above which frames are left out.
     pub max_fps: u32,
+    /// Coded more coarsely than all others: the second of two of the same size.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub coarse: bool,
 }
 
 impl Rung {
     /// Folder of the rendition and its name in the manifest, such as `1280x720`: unique within a ladder.
     pub fn name(&self) -> String {
-        format!("{}x{}", self.width, self.height)
+        format!("{}x{}{}", self.width, self.height, if self.coarse { "-coarse" } else { "" })
     }
 
     fn pixels(&self) -> u64 {
@@ -52,12 +56,12 @@ pub fn plan(width: u32, height: u32, decoded: u64, fps: f64) -> Vec<Rung> {
             true if decoded <= HIGH_RATE_PIXELS => 60,
             _ => 30,
         };
-        let rung = Rung { width, height, max_bitrate: cap(width, height, fps.min(max_fps.into())), max_fps };
+        let rung = Rung { width, height, max_bitrate: cap(width, height, fps.min(max_fps.into())), max_fps, coarse: false };
         if rungs.last().is_none_or(|above| rung.pixels() * 4 <= above.pixels() * 3) {
             rungs.push(rung);
         }
     }
-    rungs.extend(half(&rungs, fps));
+    rungs.extend(second(&rungs, fps));
     rungs
 }
 
@@ -65,13 +69,15 @@ pub fn plan(width: u32, height: u32, decoded: u64, fps: f64) -> Vec<Rung> {
 const SMALLEST_SIDE: u32 = 16;
 
 /// The second rung of a ladder that has but one.
-fn half(rungs: &[Rung], fps: f64) -> Option<Rung> {
+fn second(rungs: &[Rung], fps: f64) -> Option<Rung> {
     let [only] = rungs else { return None };
     let side = |side: u32| (side + 2) / 4 * 2;
     let (width, height) = (side(only.width), side(only.height));
+    if width.min(height) < SMALLEST_SIDE {
+        return Some(Rung { max_bitrate: only.max_bitrate / 2, coarse: true, ..only.clone() });
+    }
     let max_fps = only.max_fps.min(30);
-    let max_bitrate = cap(width, height, fps.min(max_fps.into()));
-    (width.min(height) >= SMALLEST_SIDE).then_some(Rung { width, height, max_bitrate, max_fps })
+    Some(Rung { width, height, max_bitrate: cap(width, height, fps.min(max_fps.into())), max_fps, coarse: false })
 }
 
 /// The size at which a coded picture is shown: pixels made square, then turned.
@@ -143,8 +149,17 @@ mod tests {
     fn a_source_below_360_lines_gets_a_rung_of_its_own_even_size_and_one_of_half_its_sides() {
         assert_eq!(sizes(161, 121), [(160, 120), (80, 60)]);
         assert_eq!(sizes(320, 240), [(320, 240), (160, 120)]);
-        assert_eq!(sizes(26, 100), [(26, 100)]);
-        assert_eq!(sizes(1, 1), [(2, 2)]);
+        assert_eq!(sizes(30, 100), [(30, 100), (16, 50)]);
+    }
+
+    #[test]
+    fn a_picture_too_small_to_be_halved_gets_a_second_rung_of_its_size_at_a_lower_rate() {
+        for (width, height) in [(10, 12), (26, 100), (1, 1)] {
+            let ladder = plan(width, height, 120, 25.0);
+            let [fine, coarse] = &ladder[..] else { panic!("{ladder:?}") };
+            assert_eq!((fine.width, fine.height, fine.max_fps), (coarse.width, coarse.height, coarse.max_fps));
+            assert!(coarse.coarse && !fine.coarse && coarse.max_bitrate < fine.max_bitrate && coarse.name() != fine.name());
+        }
     }
 
     #[test]
@@ -160,13 +175,14 @@ mod tests {
         for width in (1..4200).step_by(37) {
             for height in (1..2400).step_by(41) {
                 let ladder = plan(width, height, 1, 25.0);
-                assert!(!ladder.is_empty());
+                assert!(ladder.len() > 1);
                 for rung in &ladder {
                     assert!(rung.width % 2 == 0 && rung.height % 2 == 0);
                     assert!(rung.width <= width.max(2) && rung.height <= height.max(2), "{width}x{height} {rung:?}");
                     assert!(rung.width.max(rung.height) <= 1920 && rung.width.min(rung.height) <= 1080);
                 }
-                assert!(ladder.windows(2).all(|w| w[0].pixels() > w[1].pixels() && w[0].max_bitrate >= w[1].max_bitrate));
+                let falls = |w: &[Rung]| w[0].max_bitrate > w[1].max_bitrate || w[0].pixels() > w[1].pixels();
+                assert!(ladder.windows(2).all(|w| falls(w) && w[0].pixels() >= w[1].pixels() && w[0].max_bitrate >= w[1].max_bitrate));
             }
         }
     }

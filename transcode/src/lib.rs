@@ -33,6 +33,7 @@ mod index;
 pub mod ladder;
 pub(crate) use kernel::language;
 mod line;
+mod loudness;
 mod manifest;
 mod open;
 mod package;
@@ -61,6 +62,7 @@ mod x264;
 
 pub use encoders::missing_encoders;
 pub use error::TranscodeError;
+pub use loudness::{Level, Loudness};
 pub use manifest::{CaptionFile, Chapter, MADE_BY, Manifest, Notice, PictureSize, Rendition, Storyboard};
 pub use package::{Options, Planned, Progress, transcode};
 pub use probe::{AudioInfo, CaptionInfo, Probe, VideoInfo, probe};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::draft;
+use crate::loudness::Loudness;
 use crate::playlist::{IFRAMES, MASTER, MEDIA};
 use crate::probe::Probe;
 use crate::track::{INIT, segment_name};
@@ -36,6 +37,9 @@ pub struct Manifest {
     pub chapters: Vec<Chapter>,
     pub captions: Vec<CaptionFile>,
     pub notices: Vec<Notice>,
+    /// How loud the source is, and what was done about it; `None` when that was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudness: Option<Loudness>,
     /// Pictures that were decoded, and how many of them equalled their predecessor and were held instead of encoded.
     pub pictures: u64,
     pub pictures_held: u64,

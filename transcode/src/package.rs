@@ -11,6 +11,7 @@ use crate::assemble::assemble;
 use crate::cadence::VIDEO_TIMESCALE;
 use crate::error::{Doing, TranscodeError};
 use crate::index;
+use crate::loudness;
 use crate::manifest::{CaptionFile, Manifest};
 use crate::plan::{Plan, plan};
 use crate::probe::{self, Probe};
@@ -26,11 +27,14 @@ pub struct Options {
     /// Hold a picture that does not change instead of encoding it again (at least once a second it is). Screen
     /// recordings are mostly this; a benchmark that counts frames switches it off.
     pub hold_repeats: bool,
+    /// Bring the sound to this loudness, in LUFS, as EBU R128 measures it; `None`: leave it as it is.
+    #[serde(default)]
+    pub loudness_lufs: Option<f64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: 2, segment_ms: 4000, hold_repeats: true }
+        Self { threads: 2, segment_ms: 4000, hold_repeats: true, loudness_lufs: None }
     }
 }
 
@@ -58,15 +62,24 @@ pub struct Planned {
     pub captions: Vec<CaptionFile>,
 }
 
-/// Reads every packet of `input` once, writes its embedded captions into the folder `out`, and plans the rest.
+/// Reads every packet of `input` once, writes its embedded captions into the folder `out`, and plans the rest. Where the
+/// sound is to be brought to a loudness it is decoded once and measured; `progress` counts its blocks.
 ///
 /// # Errors
 /// See [`TranscodeError`].
-pub fn prepare(input: &Path, out: &Path, options: &Options) -> Result<Planned, TranscodeError> {
+pub fn prepare(input: &Path, out: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Planned, TranscodeError> {
     let probe = probe::probe(input)?;
     let index = index::read(input, &probe)?;
-    let plan = plan(&probe, &index, options.segment());
+    let mut plan = plan(&probe, &index, options.segment());
     fs::create_dir_all(out).doing("make the output folder")?;
+    if let (Some(target), Some(audio)) = (options.loudness_lufs, &probe.audio) {
+        let done = Arc::new(AtomicU64::new(0));
+        let film = Film { input, out, probe: &probe, plan: &plan };
+        plan.loudness = Some(loudness::measure(film, target, options.threads, &done, &mut || {
+            let frames_done = done.load(Ordering::Relaxed);
+            progress(Progress { frames_done, frames_total: audio.listed.max(frames_done) });
+        })?);
+    }
     Ok(Planned { captions: index.captions.write(out)?, probe, plan })
 }
 
@@ -75,7 +88,7 @@ pub fn prepare(input: &Path, out: &Path, options: &Options) -> Result<Planned, T
 /// # Errors
 /// See [`TranscodeError`]. Files may be left in `out`; without a manifest they mean nothing.
 pub fn transcode(input: &Path, out: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Manifest, TranscodeError> {
-    let planned = prepare(input, out, options)?;
+    let planned = prepare(input, out, options, progress)?;
     let Planned { probe, plan, .. } = &planned;
     let done = Arc::new(AtomicU64::new(0));
     let expected = expected_frames(probe, plan);
@@ -190,7 +203,7 @@ mod tests {
 
     /// Writes a fragmented MP4 of grey pictures, one per `(time in ticks, brightness)`, that lasts until `end`.
     fn write_greys(dir: &Path, pictures: &[(i64, u8)], end: i64) -> std::path::PathBuf {
-        let rung = Rung { width: 64, height: 64, max_bitrate: 1_000_000, max_fps: 60 };
+        let rung = Rung { width: 64, height: 64, max_bitrate: 1_000_000, max_fps: 60, coarse: false };
         let mut encoder = x264::Encoder::open(&rung, 25.0, scale::Colour::BT709).unwrap();
         let coding = Coding::Avc { width: 64, height: 64, record: encoder.parameters.record(), colour: scale::Colour::BT709 };
         let mut track = Track::create(dir, "source", coding, VIDEO_TIMESCALE as u32, 7200, 1).unwrap();

@@ -123,7 +123,7 @@ pub fn encode(film: Film, run: &Run, work: Work, done: &Arc<AtomicU64>, tick: &m
     };
     fs::create_dir_all(out).doing("make the output folder")?;
     let mut rungs = stations(probe, ladder, out, window.first);
-    let mut sound = wants_sound.then(|| SoundStation::new(out, plan.segment, &window)).transpose()?;
+    let mut sound = wants_sound.then(|| SoundStation::new(out, plan.segment, &window, plan.loudness.as_ref())).transpose()?;
     let trays = Trays { picture: (!rungs.is_empty()).then_some(1), sound: sound.is_some().then_some(1 + rungs.len()) };
     // Whoever makes the largest rung has the best pictures at hand.
     let stills = match (&probe.video, ladder.first()) {

@@ -14,6 +14,9 @@ pub const RATE: i64 = 48_000;
 /// from which lips and voice are noticed to be apart.
 const DRIFT: i64 = RATE / 25;
 
+/// Decoded sound may be above full scale by so much, as sound that was coded loud is; a gain below one saves it.
+const LOUDEST: f32 = 4.0;
+
 /// A piece of the sound track, one after the other without a gap.
 pub enum Pcm {
     /// Left and right.
@@ -27,6 +30,15 @@ impl Pcm {
         match self {
             Self::Samples(left, _) => left.len() as u64,
             Self::Silence(samples) => *samples,
+        }
+    }
+
+    /// Multiplies every sample; what is then beyond full scale is cut off.
+    pub fn amplify(&mut self, factor: f32) {
+        if let Self::Samples(left, right) = self {
+            for sample in left.iter_mut().chain(right) {
+                *sample = (*sample * factor).clamp(-1.0, 1.0);
+            }
         }
     }
 
@@ -257,7 +269,7 @@ impl Resampler {
             right.truncate(got as usize);
             // Damaged float sound may hold anything; the encoder refuses what is no number.
             for sample in left.iter_mut().chain(&mut right) {
-                *sample = if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
+                *sample = if sample.is_finite() { sample.clamp(-LOUDEST, LOUDEST) } else { 0.0 };
             }
             Ok((left, right))
         }

@@ -13,6 +13,7 @@ use crate::cmaf::{self, Coding};
 use crate::error::TranscodeError;
 use crate::ladder::Rung;
 use crate::line::{Flow, Station};
+use crate::loudness::Loudness;
 use crate::picture::Picture;
 use crate::plan::Window;
 use crate::scale::{Colour, Scaler};
@@ -185,6 +186,8 @@ impl SoundFrames {
 /// The sound rendition at work.
 pub struct SoundStation {
     encoder: aac::Encoder,
+    /// What every sample is multiplied by.
+    factor: f32,
     wanted: SoundFrames,
     pub track: Track,
     pub frames: u64,
@@ -197,19 +200,33 @@ pub const SOUND: &str = "audio";
 
 impl SoundStation {
     /// `segment` is the distance of the grid points where segments start, in ticks of 1/90000 s.
-    pub fn new(out: &Path, segment: i64, window: &Window) -> Result<Self, TranscodeError> {
+    pub fn new(out: &Path, segment: i64, window: &Window, loudness: Option<&Loudness>) -> Result<Self, TranscodeError> {
         let wanted = SoundFrames::of(window);
         let encoder = aac::Encoder::open(wanted.start())?;
-        let coding = Coding::Aac { config: encoder.config.clone(), sample_rate: RATE as u32, channels: 2, bitrate: aac::BITRATE };
+        let coding = Coding::Aac {
+            config: encoder.config.clone(),
+            sample_rate: RATE as u32,
+            channels: 2,
+            bitrate: aac::BITRATE,
+            level: loudness.and_then(Loudness::reached),
+        };
         let track = Track::create(out, SOUND, coding, RATE as u32, 0, window.first)?;
         let next_cut = wanted.from * aac::FRAME;
-        Ok(Self { encoder, wanted, track, frames: 0, segment: segment * RATE / VIDEO_TIMESCALE, next_cut })
+        Ok(Self {
+            encoder,
+            factor: loudness.map_or(1.0, Loudness::factor),
+            wanted,
+            track,
+            frames: 0,
+            segment: segment * RATE / VIDEO_TIMESCALE,
+            next_cut,
+        })
     }
 }
 
 impl Station<Item, TranscodeError> for &mut SoundStation {
     fn work(&mut self, item: Option<Item>, _: &mut Vec<(usize, Item)>) -> Result<Flow, TranscodeError> {
-        let SoundStation { encoder, wanted, track, frames, segment, next_cut } = &mut **self;
+        let SoundStation { encoder, factor, wanted, track, frames, segment, next_cut } = &mut **self;
         let mut end = (wanted.from + *frames as i64) * aac::FRAME;
         let mut each = |pts: i64, data: &[u8]| {
             if !wanted.holds(pts) {
@@ -225,7 +242,8 @@ impl Station<Item, TranscodeError> for &mut SoundStation {
             Ok(())
         };
         match item {
-            Some(Item::Sound(pcm)) => {
+            Some(Item::Sound(mut pcm)) => {
+                pcm.amplify(*factor);
                 encoder.push(pcm, &mut each)?;
                 Ok(Flow::More)
             }

@@ -19,6 +19,9 @@ const LONGEST_GOP: u32 = 600;
 /// Constant quality; the cap of the rung only bites on pictures that are hard to code.
 const QUALITY: &str = "23";
 
+/// Of a coarse rung: about half the bits.
+const COARSE_QUALITY: &str = "29";
+
 /// One running encoder.
 pub struct Encoder {
     inner: encoder::video::Encoder,
@@ -55,7 +58,7 @@ impl Encoder {
         let mut options = Dictionary::new();
         options.set("preset", "veryfast");
         options.set("profile", "high");
-        options.set("crf", QUALITY);
+        options.set("crf", if rung.coarse { COARSE_QUALITY } else { QUALITY });
         options.set("forced-idr", "1");
         // Rates are kept over the time a picture is shown, not per picture.
         options.set("x264-params", "force-cfr=0");

@@ -220,12 +220,28 @@ fn the_same_source_gives_the_same_bytes_with_any_number_of_threads() {
 fn what_is_made_keeps_every_rule_that_must_hold() {
     // Left broken on purpose: docs/decisions/0021.
     const ACCEPTED: [&str; 7] = ["1.13", "1.30", "2.19", "4.1", "6.2", "7.5", "9.10"];
-    for name in ["tiny.mp4", "rotated.mp4", "odd.mp4", "vfr.mp4", "silent.mp4", "tone.m4a"] {
+    for name in ["tiny.mp4", "rotated.mp4", "odd.mp4", "vfr.mp4", "silent.mp4", "stamp.mp4", "tone.m4a"] {
         let package = package(&fixture(name));
         let report = transcode::check::check(package.dir.path().to_str().unwrap()).unwrap();
         let unexpected: Vec<_> = report.findings.iter().filter(|finding| !ACCEPTED.contains(&finding.rule.id)).collect();
         assert!(report.passed && unexpected.is_empty(), "{name}: {report}");
     }
+}
+
+#[test]
+fn a_film_of_a_few_pixels_is_there_in_two_bit_rates() {
+    let package = package(&fixture("stamp.mp4"));
+    let [fine, coarse] = &package.manifest.renditions[..] else { panic!("{:?}", package.manifest.renditions) };
+    assert_eq!((fine.name.as_str(), coarse.name.as_str(), fine.frames), ("10x12", "10x12-coarse", coarse.frames));
+    assert!(coarse.average_bandwidth < fine.average_bandwidth, "{coarse:?}");
+    let checked = || transcode::check::check(package.dir.path().to_str().unwrap()).unwrap();
+    assert!(checked().passed);
+    // Without it the rule that several rates are there is broken.
+    let master = package.read("master.m3u8");
+    let lines: Vec<&str> = master.lines().collect();
+    let at = lines.iter().position(|line| line.starts_with("10x12-coarse/")).unwrap();
+    fs::write(package.dir.path().join("master.m3u8"), [&lines[..at - 1], &lines[at + 1..]].concat().join("\n")).unwrap();
+    assert!(checked().findings.iter().any(|finding| finding.rule.id == "9.9"));
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn video_init_of(profile: u8, (width, height): (u32, u32), level: u8, rate: u32,
 
 pub fn sound_init(bitrate: u32) -> Vec<u8> {
     let config = vec![0x11, 0x90];
-    with_loudness(&cmaf::init(&Coding::Aac { config, sample_rate: RATE, channels: 2, bitrate }, RATE, 0))
+    with_loudness(&cmaf::init(&Coding::Aac { config, sample_rate: RATE, channels: 2, bitrate, level: None }, RATE, 0))
 }
 
 /// The initialisation with an empty loudness box in its track.
