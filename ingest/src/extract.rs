@@ -17,7 +17,7 @@ mod vtt;
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -108,9 +108,9 @@ pub struct Budget {
     pub max_text_bytes: u64,
     /// Bytes that one compressed stream of a PDF may unpack to.
     pub max_stream_bytes: u64,
-    /// Seconds of wall time for a PDF.
+    /// Seconds of processor time for a PDF.
     pub max_seconds: f64,
-    /// Seconds of wall time for everything else: even a book is parsed in one.
+    /// Seconds of processor time for everything else: even a book is parsed in one.
     pub max_text_seconds: f64,
     /// Whether a PDF's outline, title, fields and comments are read too; off for a second try after a crash.
     pub structure: bool,
@@ -148,12 +148,13 @@ pub enum ExtractError {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Meter {
     pub budget: Budget,
-    deadline: Instant,
+    /// On the clock of the reading thread.
+    deadline: Duration,
 }
 
 impl Meter {
     pub fn start(budget: Budget, seconds: f64) -> Self {
-        Self { budget, deadline: Instant::now() + Duration::from_secs_f64(seconds) }
+        Self { budget, deadline: kernel::child::thread_time() + Duration::from_secs_f64(seconds) }
     }
 
     #[cfg(test)]
@@ -162,7 +163,7 @@ impl Meter {
     }
 
     pub fn is_late(&self) -> bool {
-        Instant::now() >= self.deadline
+        kernel::child::thread_time() >= self.deadline
     }
 
     pub fn check_time(&self) -> Result<(), Refusal> {

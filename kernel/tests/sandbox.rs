@@ -227,7 +227,7 @@ async fn a_silent_child_lets_others_go_first() {
     for (limits, wanted) in [
         (never.clone(), nice(std::process::id() as i32).unwrap()),
         (Limits { give_way: Duration::from_millis(1), ..never.clone() }, 10),
-        (Limits { suspect: Duration::from_millis(1), ..never }, 19),
+        (Limits { suspect: Duration::from_millis(1), ..never }, 15),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let request = json!(Mock::Hang);

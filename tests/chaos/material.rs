@@ -64,7 +64,8 @@ pub fn piece(number: u64, media: u64) -> Piece {
     };
     if number % 20 < media {
         // Of these, only the lecture is long enough for several runs, and to be watched before it is complete.
-        let (name, source) = [("clip", "tiny.mp4"), ("tone", "tone.m4a"), ("lecture", "runs.mp4")][(number % 3) as usize];
+        let (name, source) =
+            [("lecture", "runs.mp4"), ("clip", "tiny.mp4"), ("lecture", "runs.mp4"), ("tone", "tone.m4a")][(number % 4) as usize];
         let extension = source.rsplit_once('.').map_or("", |(_, extension)| extension);
         return Piece {
             file_name: format!("{name} {number}.{extension}"),

@@ -46,14 +46,14 @@ pub struct Limits {
     pub scratch_bytes: u64,
     /// Longest line it may print, bytes: its result.
     pub answer_bytes: u64,
-    /// Longest life.
+    /// Longest life, unless others keep it waiting for the processor.
     pub wall: Duration,
     /// Longest silence: neither progress nor result. The same progress again is silence; while others have its turns at the processor,
     /// it may be longer.
     pub stall: Duration,
     /// Silent for this long, it lets others go first at the processor.
     pub give_way: Duration,
-    /// Silent for this long, it gets only processor time that nobody else wants.
+    /// Silent for this long, it gets hardly more of the processor than nobody else wants.
     pub suspect: Duration,
     /// How far others go first at the processor, as nice(2) counts: 0 to 19.
     pub nice: i32,
@@ -96,6 +96,15 @@ impl Limits {
     pub fn document_scratch(input_bytes: u64) -> u64 {
         input_bytes.saturating_mul(4).saturating_add(DOCUMENT_SCRATCH)
     }
+}
+
+/// Processor time of the calling thread until now: what a child measures its own patience with, since time on the wall says nothing
+/// on a machine that others use.
+pub fn thread_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid timespec for the length of the call.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 /// What a child has used.

@@ -72,7 +72,7 @@ pub async fn run(
             heard = ear.listen(stdout) => heard,
             cut = overhear(&mut stderr, &mut tail) => Heard::Cut(cut),
             cut = watch::watch(process.pid, dir, weight, limits, &peak) => Heard::Cut(cut),
-            () = tokio::time::sleep(limits.wall) => Heard::Cut(Cut::Wall),
+            () = outlive(limits.wall, || process.computed()) => Heard::Cut(Cut::Wall),
             never = tell(stdin, &order) => match never {},
         }
     };
@@ -165,8 +165,24 @@ async fn overhear_rest(stderr: &mut ChildStderr, tail: &mut Vec<u8>) {
 
 /// As nice as that, it gets a tenth of the processor beside one that is not: slow but honest work goes on.
 const GIVES_WAY: i32 = 10;
-/// And so it gets only what nobody else wants.
-const LEAST: i32 = 19;
+/// And so a thirtieth: hardly more than what nobody else wants.
+const LEAST: i32 = 15;
+
+/// Whether a child that should have done something in this time only did not get its turns at the processor: it computed for less
+/// than half of it, though it would have liked to. One that waits for something does not compute at all.
+fn is_kept_waiting(time: Duration, computed: Duration) -> bool {
+    (time / 100..time / 2).contains(&computed)
+}
+
+/// Returns when a child has lived for too long; one that others keep waiting lives up to ten times as long.
+async fn outlive(wall: Duration, computed: impl Fn() -> Duration) {
+    for _ in 0..10 {
+        tokio::time::sleep(wall).await;
+        if !is_kept_waiting(wall, computed()) {
+            return;
+        }
+    }
+}
 
 /// Who listens to a child's stdout.
 struct Ear<'a, P, N, C> {
@@ -200,8 +216,7 @@ impl<P: Fn(u64, u64), N: Fn(i32), C: Fn() -> Duration> Ear<'_, P, N, C> {
                     Ok(read) => break read,
                     Err(_) => match demotions.next() {
                         Some((_, nice)) => (self.be_nice)(nice),
-                        // Others had its turns at the processor: it is not stuck. One that waits for something has none.
-                        None if (stall / 100..stall / 2).contains(&(self.computed)().saturating_sub(computed)) => longest += stall,
+                        None if is_kept_waiting(stall, (self.computed)().saturating_sub(computed)) => longest += stall,
                         None => return Heard::Cut(Cut::Silence),
                     },
                 }
