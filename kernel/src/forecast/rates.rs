@@ -27,6 +27,7 @@ pub struct Rates {
 fn unlearned(stage: Stage) -> Rate {
     match stage {
         Stage::Transcode => Rate { base: 2.0, per_mb: 4.0 },
+        Stage::Transcribe => Rate { base: 5.0, per_mb: 10.0 },
         Stage::Extract => Rate { base: 0.3, per_mb: 1.0 },
         Stage::Embed => Rate { base: 0.5, per_mb: 2.0 },
         Stage::Index => Rate { base: 0.3, per_mb: 0.0 },

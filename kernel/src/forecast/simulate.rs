@@ -101,7 +101,9 @@ pub fn simulate(snapshot: &Snapshot, rates: &Rates) -> Outlook {
     }
     for job in &snapshot.jobs {
         let seconds = rates.seconds(job.stage, job.asset.as_ref());
-        let subject = job.asset.as_ref().and_then(|asset| number.get(&asset.id).copied());
+        // Nobody waits for captions by a machine.
+        let waits = job.stage != Stage::Transcribe;
+        let subject = job.asset.as_ref().filter(|_| waits).and_then(|asset| number.get(&asset.id).copied());
         present.extend(subject.map(|subject| (job.stage, subject)));
         match job.running {
             Some((so_far, part)) => {
