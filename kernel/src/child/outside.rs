@@ -6,6 +6,7 @@
 //! settings, and it dies with its parent. Where the kernel has Landlock it writes nowhere but in its scratch folder (and to
 //! devices) and reaches no TCP port. Unlike them it may read what its user may and run other programs: no seccomp.
 
+use std::convert::Infallible;
 use std::fs;
 use std::io::Error;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,15 +14,18 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::ChildStderr;
 
 use super::process::{Pipes, Process};
 use super::{Limits, Usage, sandbox, watch};
 
 /// How much of its stderr is kept for operators, bytes.
 const STDERR_TAIL: usize = 4096;
+/// What is left in a pipe whose writers are gone is there at once.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// Where it finds other programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -58,7 +62,7 @@ pub async fn run(program: &Program<'_>, limits: &Limits, dir: &Path) -> (Result<
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     lock_in(&mut command, dir);
     let weight = watch::weigh_apart(dir.to_owned(), None).await;
-    let (mut process, Pipes { stdin, stdout, stderr }) = match Process::start(&mut command, limits) {
+    let (mut process, Pipes { stdin, stdout, mut stderr }) = match Process::start(&mut command, limits) {
         Ok(started) => started,
         Err(error) => return (Err(Trouble::NotStarted(error)), Usage { wall: begun.elapsed(), ..Usage::default() }),
     };
@@ -67,7 +71,7 @@ pub async fn run(program: &Program<'_>, limits: &Limits, dir: &Path) -> (Result<
     let mut tail = Tail::default();
     let mut heard = tokio::select! {
         heard = hear(stdout, limits.answer_bytes, &signs) => heard,
-        never = tail.follow(stderr, &signs) => match never {},
+        never = tail.follow(&mut stderr, &signs) => match never {},
         _ = watch::watch(process.pid, dir, weight, limits, &peak) => Err(Trouble::Greedy),
         () = life(process.pid, limits, &signs) => Err(Trouble::Silent),
         () = tokio::time::sleep(limits.wall) => Err(Trouble::Late),
@@ -76,7 +80,13 @@ pub async fn run(program: &Program<'_>, limits: &Limits, dir: &Path) -> (Result<
         process.kill();
     }
     let left = limits.wall.saturating_sub(begun.elapsed());
-    let ended = match tokio::time::timeout(left, process.wait()).await {
+    let ending = async {
+        tokio::select! {
+            ended = process.wait() => ended,
+            never = tail.follow(&mut stderr, &signs) => match never {},
+        }
+    };
+    let ended = match tokio::time::timeout(left, ending).await {
         Ok(ended) => ended,
         // It closed its stdout and goes on.
         Err(_) => {
@@ -85,6 +95,8 @@ pub async fn run(program: &Program<'_>, limits: &Limits, dir: &Path) -> (Result<
             process.wait().await
         }
     };
+    // Its last words are in the pipe; all who could write more are gone.
+    let _ = tokio::time::timeout(LAST_WORDS, tail.rest(&mut stderr)).await;
     let cpu_seconds = ended.as_ref().map_or(0.0, |(_, seconds)| *seconds);
     let outcome = match (heard, ended) {
         (Err(trouble), _) => Err(trouble),
@@ -135,14 +147,24 @@ async fn hear(mut stdout: impl AsyncRead + Unpin, most: u64, signs: &AtomicU64) 
 struct Tail(Vec<u8>);
 
 impl Tail {
-    async fn follow(&mut self, mut stderr: impl AsyncRead + Unpin, signs: &AtomicU64) -> std::convert::Infallible {
-        let mut buffer = [0; 4096];
-        while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
+    async fn follow(&mut self, stderr: &mut ChildStderr, signs: &AtomicU64) -> Infallible {
+        while self.listen(stderr).await {
             signs.fetch_add(1, Ordering::Relaxed);
-            self.0.extend_from_slice(&buffer[..read]);
-            self.0.drain(..self.0.len().saturating_sub(STDERR_TAIL));
         }
         std::future::pending().await
+    }
+
+    async fn rest(&mut self, stderr: &mut ChildStderr) {
+        while self.listen(stderr).await {}
+    }
+
+    /// Whether there was more.
+    async fn listen(&mut self, stderr: &mut ChildStderr) -> bool {
+        let mut buffer = [0; 4096];
+        let Ok(read @ 1..) = stderr.read(&mut buffer).await else { return false };
+        self.0.extend_from_slice(&buffer[..read]);
+        self.0.drain(..self.0.len().saturating_sub(STDERR_TAIL));
+        true
     }
 
     fn text(&self) -> String {
@@ -181,8 +203,6 @@ fn ticks(stat: &str, session: i32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     async fn sh(script: &str, limits: Limits) -> (Result<Vec<u8>, Trouble>, std::path::PathBuf) {
