@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 KUBERNETES = "1.31"
 # Metrics that Prometheus itself makes.
 BUILT_IN = {"up"}
-STAGES = ["ingest", "transcode", "extract", "embed", "index", "publish", "certify"]
+STAGES = ["ingest", "transcode", "transcribe", "extract", "embed", "index", "publish", "certify"]
 SUFFIXES = ("_bucket", "_count", "_sum")
 
 complaints = []

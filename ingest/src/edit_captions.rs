@@ -3,6 +3,8 @@
 //! Saving writes a new source and lets everything follow from it as after an upload: the clean file for players, the
 //! chunks, the vectors, the index. The former source stays stored. Which captions a recording has is `lms`'s to say.
 
+use std::collections::HashMap;
+
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
@@ -136,10 +138,11 @@ async fn edit(
     let id: AssetId = id.parse().map_err(|_| ApiError::not_found())?;
     let mut conn = env.db.acquire().await?;
     access::asset(&mut conn, &who, id).await?.1.editor()?;
-    let Facts { file_name, .. } = facts(&mut conn, id).await?;
+    let former = facts(&mut conn, id).await?;
     drop(conn);
     let version = if_match(&headers, "captions")?;
-    let edited = checked(body)?;
+    let mut edited = checked(body)?;
+    keep_words(&mut edited.cues, cues(&env, &former).await.unwrap_or_default());
     let received = receive(&env, to_verbatim_webvtt(&edited.cues).as_bytes()).await?;
     // Stored before the transaction, so that none is open while bytes are synced.
     received.store(env.store.as_ref()).await?;
@@ -155,7 +158,7 @@ async fn edit(
         version,
         &received.sha256[..],
         Format::WebVtt.media_type(),
-        file_stem(&file_name),
+        file_stem(&former.file_name),
         edited.label,
         edited.language,
         edited.sdh,
@@ -178,6 +181,15 @@ struct Checked {
     language: Option<String>,
     sdh: bool,
     cues: Vec<Cue>,
+}
+
+/// A cue that was left as it was keeps the times of its words, which the editor does not show.
+fn keep_words(edited: &mut [Cue], former: Vec<Cue>) {
+    let key = |cue: &Cue| ((cue.start * 1000.0).round() as i64, (cue.end * 1000.0).round() as i64, cue.text.clone());
+    let mut known: HashMap<_, _> = former.into_iter().map(|cue| (key(&cue), cue.words)).collect();
+    for cue in edited {
+        cue.words = known.remove(&key(cue)).unwrap_or_default();
+    }
 }
 
 /// `lecture.en.srt` is stored as WebVTT from now on, and called so.
@@ -221,7 +233,7 @@ fn checked(edit: CaptionsEdit) -> Result<Checked, ApiError> {
         if !(end > start && end <= MAX_SECOND) {
             fault("end_s", "must be later than the start");
         }
-        cues.push(Cue { start, end, text, speaker });
+        cues.push(Cue { start, end, text, speaker, words: vec![] });
     }
     if !faults.is_empty() {
         faults.truncate(100); // nobody reads more, and an answer stays an answer
@@ -338,8 +350,16 @@ mod tests {
         let spoken = EditedCue { speaker: Some("  ".into()), ..cue(1.00049, 2.0, "two\nlines\u{0} ") };
         let checked = checked(edit(vec![cue(5.0, 6.0, "later"), spoken])).unwrap();
         assert_eq!((checked.label.as_str(), checked.language.as_deref()), ("English", Some("en")));
-        assert_eq!(checked.cues[0], Cue { start: 1.0, end: 2.0, text: "two lines".into(), speaker: None });
+        assert_eq!(checked.cues[0], Cue { start: 1.0, end: 2.0, text: "two lines".into(), speaker: None, words: vec![] });
         assert_eq!(checked.cues[1].text, "later");
+    }
+
+    #[test]
+    fn only_cues_that_were_changed_lose_the_times_of_their_words() {
+        let told = |start, text: &str| Cue { start, end: 9.0, text: text.into(), speaker: None, words: vec![(start + 0.5, 4)] };
+        let mut edited = checked(edit(vec![cue(1.0, 9.0, "ebb and"), cue(2.0, 9.0, "flow it"), cue(3.5, 9.0, "and more")])).unwrap().cues;
+        keep_words(&mut edited, vec![told(1.0, "ebb and"), told(2.0, "flow at"), told(3.0, "and more")]);
+        assert_eq!(edited.iter().map(|cue| cue.words.len()).collect::<Vec<_>>(), [1, 0, 0]);
     }
 
     #[test]

@@ -96,6 +96,10 @@ pub struct Cue {
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speaker: Option<String>,
+    /// When the text from this character on begins to be said, where a machine has told: in order, later than `start` and
+    /// earlier than `end`, both in time and in characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<(f64, u32)>,
 }
 
 /// How much of a document is read before it is given up.

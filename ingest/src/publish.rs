@@ -6,8 +6,9 @@
 
 use anyhow::Context;
 use kernel::id::AssetId;
-use kernel::jobs::{Ctx, Done, Failure};
-use kernel::pipeline::{Event, PublishAsset};
+use kernel::index_marks;
+use kernel::jobs::{Ctx, Done, Failure, Finishing};
+use kernel::pipeline::{Event, PublishAsset, UpdateIndex};
 use sqlx::PgConnection;
 
 pub async fn publish_asset(ctx: Ctx, job: PublishAsset) -> Result<Done, Failure> {
@@ -26,12 +27,47 @@ pub async fn publish_asset(ctx: Ctx, job: PublishAsset) -> Result<Done, Failure>
     )
     .fetch_optional(done.conn())
     .await?;
+    if published.is_some() {
+        replace_automatic(&mut done, asset_id).await?;
+    }
     kernel::crash_point!("publish.switched");
     match published {
         Some(published) if published.first => done.commit(Event::Published { asset_id }).await,
         // A stream that could be watched before it was complete may fail after all, and be taken up again.
         _ => done.commit_silent().await,
     }
+}
+
+/// Captions that somebody uploaded take the place of those that a machine has made for the same recording in that language.
+/// Where a language is not known, the person's word counts. Captions that only translate what is foreign replace nothing.
+async fn replace_automatic(done: &mut Finishing, asset_id: AssetId) -> Result<(), Failure> {
+    // Whoever brings captions by a machine holds the recording, too: one of both comes second and sees the other.
+    sqlx::query!(
+        "select 1 as one from assets
+          where id = (select parent_id from assets where id = $1 and kind = 'captions' and not auto) for no key update",
+        asset_id.0
+    )
+    .fetch_optional(done.conn())
+    .await?;
+    let replaced = sqlx::query_scalar!(
+        "delete from assets old
+          using assets new left join documents said on said.asset_id = new.id
+          where new.id = $1 and new.kind = 'captions' and not new.auto and not new.forced
+            and old.parent_id = new.parent_id and old.auto and old.id <> new.id
+            and coalesce(split_part(coalesce(new.language, said.language), '-', 1)
+                       = split_part(coalesce(old.language, (select language from documents where asset_id = old.id)), '-', 1), true)
+         returning old.id",
+        asset_id.0,
+    )
+    .fetch_all(done.conn())
+    .await?;
+    for old in &replaced {
+        index_marks::mark(done.conn(), AssetId(*old)).await?;
+    }
+    if !replaced.is_empty() {
+        done.enqueue(UpdateIndex {}).await?;
+    }
+    Ok(())
 }
 
 /// Whether the stream or the document is there, and the full-text index holds exactly what the database does.

@@ -2,6 +2,8 @@
 //!
 //! A key that the defaults do not have is refused with its line, so that a slip of the pen never means "ignored".
 
+mod speech;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +13,8 @@ use serde::Deserialize;
 
 use crate::jobs::{Lane, Stage};
 use crate::queue::RabbitBell;
+
+pub use speech::{INPUT, LANGUAGE, Speech};
 
 /// The defaults, as commented in the project's root.
 pub const DEFAULTS: &str = include_str!("../../workers.toml");
@@ -27,6 +31,7 @@ pub struct Config {
     pub http: Http,
     pub transcode: Transcode,
     pub delivery: Delivery,
+    pub speech: Speech,
     pub security: Security,
     pub limits: Limits,
     pub embedder: Embedder,
@@ -479,6 +484,7 @@ impl Config {
         self.store.check()?;
         self.transcode.check()?;
         self.delivery.check()?;
+        self.speech.check()?;
         if !matches!(self.log.format.as_str(), "text" | "json") {
             bail!("log.format must be \"text\" or \"json\", not \"{}\"", self.log.format);
         }
@@ -664,6 +670,25 @@ mod tests {
         for life in ["0", "301"] {
             let error = load("", &[("LEARNHUB_DELIVERY_TOKEN_SECONDS", life)]).unwrap_err().to_string();
             assert!(error.contains("delivery.token_seconds must be from 1 to 300"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_door_for_speech_is_closed_and_opens_to_one_engine() {
+        assert!(!load("", &[]).unwrap().speech.is_on());
+        for good in ["command = [\"/bin/engine\", \"{input}\"]", "url = \"http://127.0.0.1:1/inference\"\ntoken = \"hushhush\""] {
+            let config = load(&format!("[speech]\n{good}\n"), &[]).unwrap();
+            assert!(config.speech.is_on() && !format!("{config:?}").contains("hushhush"));
+        }
+        for (wrong, said) in [
+            ("command = [\"engine\", \"{input}\"]", "full path"),
+            ("command = [\"/bin/engine\"]", "{input}"),
+            ("command = [\"/bin/engine\", \"{input}\"]\nurl = \"http://x/\"", "set one of them"),
+            ("url = \"x:1\"", "must be a URL"),
+            ("language = \"English\"", "language tag"),
+        ] {
+            let error = load(&format!("[speech]\n{wrong}\n"), &[]).unwrap_err().to_string();
+            assert!(error.contains(said), "{wrong}: {error}");
         }
     }
 

@@ -18,12 +18,14 @@ pub enum Dependency {
     Objects,
     Model,
     Smtp,
+    /// What makes captions of speech, where an operator has set one up.
+    Speech,
     /// The disk that children and uploads work on: a host's own, and full for a while.
     Scratch,
 }
 
 impl Dependency {
-    pub const ALL: [Self; 6] = [Self::Database, Self::Broker, Self::Objects, Self::Model, Self::Smtp, Self::Scratch];
+    pub const ALL: [Self; 7] = [Self::Database, Self::Broker, Self::Objects, Self::Model, Self::Smtp, Self::Speech, Self::Scratch];
 
     /// The word used in SQL, JSON, metrics and logs.
     pub fn as_str(self) -> &'static str {
@@ -33,6 +35,7 @@ impl Dependency {
             Self::Objects => "objects",
             Self::Model => "model",
             Self::Smtp => "smtp",
+            Self::Speech => "speech",
             Self::Scratch => "scratch",
         }
     }
@@ -41,7 +44,7 @@ impl Dependency {
     pub fn trouble(self) -> &'static str {
         match self {
             Self::Scratch => "is full",
-            Self::Database | Self::Broker | Self::Objects | Self::Model | Self::Smtp => "does not answer",
+            Self::Database | Self::Broker | Self::Objects | Self::Model | Self::Smtp | Self::Speech => "does not answer",
         }
     }
 }
@@ -55,6 +58,7 @@ impl fmt::Display for Dependency {
             Self::Objects => "the object store",
             Self::Model => "the embedding model",
             Self::Smtp => "the mail server",
+            Self::Speech => "the speech-to-text engine",
             Self::Scratch => "the server's disk",
         })
     }
@@ -62,10 +66,11 @@ impl fmt::Display for Dependency {
 
 /// What a stage's jobs cannot do without. A doorbell that is away is none of it: the sweep rings instead.
 pub fn needed_by(stage: Stage) -> &'static [Dependency] {
-    use Dependency::{Database, Model, Objects, Scratch};
+    use Dependency::{Database, Model, Objects, Scratch, Speech};
     match stage {
         Stage::Ingest => &[Database, Objects],
         Stage::Transcode | Stage::Extract | Stage::Certify => &[Database, Objects, Scratch],
+        Stage::Transcribe => &[Database, Objects, Scratch, Speech],
         Stage::Embed => &[Database, Model],
         Stage::Index | Stage::Publish => &[Database],
     }

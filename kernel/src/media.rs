@@ -19,6 +19,9 @@ pub enum Kind {
     Captions,
 }
 
+/// First line of captions that are to be read word for word: somebody who repeats a line means it, and it is no roll-up.
+pub const VERBATIM: &str = "WEBVTT - edited, word for word";
+
 impl Kind {
     /// The word used in SQL, JSON and logs.
     pub fn as_str(self) -> &'static str {

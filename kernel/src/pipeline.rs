@@ -25,6 +25,8 @@ pub enum Event {
     StreamEncoded { asset_id: AssetId },
     /// The HLS package of a video or audio asset is stored.
     Transcoded { asset_id: AssetId },
+    /// A stored stream has sound and no captions, and there is an engine that can make some.
+    CaptionsMissed { asset_id: AssetId },
     /// The chunks of a document or captions asset are stored.
     Extracted { asset_id: AssetId },
     /// Somebody has saved other words or times for captions that are there already.
@@ -52,6 +54,7 @@ pub fn next(event: &Event) -> Vec<AnyJob> {
         }
         Event::StreamPlanned { asset_id, runs } => (0..runs).map(|number| EncodeRun { asset_id, number, of: runs }.into()).collect(),
         Event::StreamEncoded { asset_id } => vec![PackageStream { asset_id }.into()],
+        Event::CaptionsMissed { asset_id } => vec![TranscribeSpeech { asset_id }.into()],
         Event::Ingested { asset_id, media: Kind::Document | Kind::Captions } => {
             vec![ExtractDocument { asset_id }.into()]
         }
@@ -72,6 +75,7 @@ pub fn from_stage(stage: Stage, asset_id: AssetId, media: Option<Kind>) -> Optio
     match (stage, media) {
         (Stage::Ingest, _) => Some(IngestUpload { asset_id }.into()),
         (Stage::Transcode, Some(Kind::Video | Kind::Audio)) => Some(TranscodeMedia { asset_id }.into()),
+        (Stage::Transcribe, Some(Kind::Video | Kind::Audio)) => Some(TranscribeSpeech { asset_id }.into()),
         (Stage::Extract, Some(Kind::Document | Kind::Captions)) => Some(ExtractDocument { asset_id }.into()),
         (Stage::Embed, Some(Kind::Document | Kind::Captions)) => Some(EmbedChunks { asset_id }.into()),
         // Reads what is marked; whoever enqueues it marks the asset.
@@ -91,6 +95,7 @@ impl Event {
             Self::StreamBegun { .. } => "StreamBegun",
             Self::StreamEncoded { .. } => "StreamEncoded",
             Self::Transcoded { .. } => "Transcoded",
+            Self::CaptionsMissed { .. } => "CaptionsMissed",
             Self::Extracted { .. } => "Extracted",
             Self::CaptionsEdited { .. } => "CaptionsEdited",
             Self::Embedded { .. } => "Embedded",
@@ -111,6 +116,7 @@ impl Event {
             | Self::StreamBegun { asset_id }
             | Self::StreamEncoded { asset_id }
             | Self::Transcoded { asset_id }
+            | Self::CaptionsMissed { asset_id }
             | Self::Extracted { asset_id }
             | Self::CaptionsEdited { asset_id }
             | Self::Embedded { asset_id }
@@ -163,6 +169,8 @@ jobs! {
         dedupe |j| Some(format!("run:{}:{}", j.asset_id, j.number)), place |j| if j.is_beginning() { Place::Same } else { Place::Behind };
     /// Puts the runs together: playlists, posters, storyboard, and the row that makes the stream real.
     PackageStream { asset_id: AssetId } in Transcode, asset |j| Some(j.asset_id), dedupe |j| Some(format!("package:{}", j.asset_id)), place |_| Place::Before;
+    /// Has captions made of what is said in a recording, where an operator has set up an engine for that.
+    TranscribeSpeech { asset_id: AssetId } in Transcribe, asset |j| Some(j.asset_id), dedupe |j| Some(format!("speech:{}", j.asset_id));
     /// Reads a document or captions into chunks.
     ExtractDocument { asset_id: AssetId } in Extract, asset |j| Some(j.asset_id), dedupe |_| None;
     /// Makes the vectors that an asset's chunks lack.
@@ -200,6 +208,7 @@ mod tests {
         assert_eq!(names(Event::Ingested { asset_id, media: Kind::Captions }), ["ExtractDocument"]);
         assert_eq!(names(Event::Extracted { asset_id }), ["EmbedChunks", "UpdateIndex"]);
         assert_eq!(names(Event::CaptionsEdited { asset_id }), ["ExtractDocument"]);
+        assert_eq!(names(Event::CaptionsMissed { asset_id }), ["TranscribeSpeech"]);
     }
 
     #[test]
@@ -207,7 +216,7 @@ mod tests {
         let asset_id = AssetId::new();
         let stages =
             |media| -> Vec<Stage> { Stage::ALL.into_iter().filter(|stage| from_stage(*stage, asset_id, media).is_some()).collect() };
-        assert_eq!(stages(Some(Kind::Audio)), [Stage::Ingest, Stage::Transcode, Stage::Index, Stage::Publish]);
+        assert_eq!(stages(Some(Kind::Audio)), [Stage::Ingest, Stage::Transcode, Stage::Transcribe, Stage::Index, Stage::Publish]);
         assert_eq!(stages(Some(Kind::Captions)), [Stage::Ingest, Stage::Extract, Stage::Embed, Stage::Index, Stage::Publish]);
         assert_eq!(stages(None), [Stage::Ingest], "before its kind is known");
         for stage in stages(Some(Kind::Document)) {

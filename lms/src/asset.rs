@@ -115,13 +115,19 @@ pub async fn load(
                   a.failure_code, a.failure_reason, a.failure_stage, a.failure_attempt, a.created_at, a.published_at,
                   a.sdh, a.auto, s.duration_ms as "duration_ms?", coalesce(s.complete, true) as "complete!", d.pages, coalesce(a.language, d.language) as language,
                   case when s.manifest -> 'posters' ? a.poster_file then s.prefix || '/' || a.poster_file else s.poster end as poster,
-                  coalesce(d.notice, s.manifest -> 'notices' ->> 0) as notice
+                  -- Automatic captions that could not be made are no failure of the recording; nobody misses them who has others.
+                  coalesce(d.notice, s.manifest -> 'notices' ->> 0, (
+                    select case when j.state = 'dead' then j.failure_code end from jobs j
+                     where $2 and j.asset_id = a.id and j.kind = 'TranscribeSpeech'
+                       and not exists (select from assets c where c.parent_id = a.id and c.state = 'published')
+                     order by j.id desc limit 1)) as notice
              from unnest($1::uuid[]) with ordinality as wanted(id, nth)
              join assets a on a.id = wanted.id
              left join streams s on s.asset_id = a.id
              left join documents d on d.asset_id = a.id
             order by wanted.nth"#,
         &ids,
+        access == CourseAccess::Editor,
     )
     .fetch_all(&mut *conn)
     .await?;

@@ -101,13 +101,13 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>, h
     let captions = tracks::of(&mut conn, id, &prefix).await?;
     let captions = captions
         .into_iter()
-        .map(|tracks::Captions { track, asset, auto, .. }| CaptionTrack {
+        .map(|tracks::Captions { track, asset, .. }| CaptionTrack {
             url: format!("{folder}/captions/{}/captions.vtt", track.id),
             // What somebody uploaded has the title that they gave it.
-            label: track.title.clone().filter(|_| asset != id).unwrap_or_else(|| playlist::label(&track)),
+            label: track.title.clone().filter(|_| asset != id && !track.auto).unwrap_or_else(|| playlist::label(&track)),
             language: Some(track.language).filter(|tag| tag != language::UNKNOWN),
             sdh: track.sdh,
-            auto,
+            auto: track.auto,
             id: track.id,
             asset_id: asset,
         })

@@ -3,13 +3,13 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use kernel::events::Cause;
 use kernel::id::AssetId;
 use kernel::index_marks;
 use kernel::jobs::{self, AnyJob, Lane};
-use kernel::pipeline::{EmbedChunks, ExtractDocument, TranscodeMedia, UpdateIndex};
+use kernel::pipeline::{EmbedChunks, ExtractDocument, TranscodeMedia, TranscribeSpeech, UpdateIndex};
 use serde::Serialize;
 use sqlx::PgConnection;
 
@@ -22,6 +22,7 @@ use crate::world::World;
 #[serde(rename_all = "snake_case")]
 pub enum Derived {
     Transcode,
+    Transcribe,
     Extract,
     Embed,
     Index,
@@ -38,6 +39,8 @@ struct Answer {
 
 pub async fn run(world: &World, stage: Derived, dry_run: bool, limit: i64, json: bool) -> Result<ExitCode> {
     let env = &world.env;
+    let engine = env.config.speech.is_on();
+    ensure!(stage != Derived::Transcribe || engine, "no speech-to-text engine is set up: set speech.command or speech.url");
     let mut tx = env.db.begin().await.context("begin to backfill")?;
     let assets = lacking(&mut tx, stage, limit).await?;
     if !dry_run {
@@ -60,6 +63,8 @@ pub async fn run(world: &World, stage: Derived, dry_run: bool, limit: i64, json:
 fn version(stage: Derived) -> i64 {
     match stage {
         Derived::Transcode => transcode::MADE_BY.into(),
+        // Whatever engine made them: captions that are there are not made again by themselves.
+        Derived::Transcribe => 1,
         Derived::Extract => ingest::extract::EXTRACTOR_VERSION.into(),
         Derived::Embed => embedder::VERSION.into(),
         Derived::Index => indexer::VERSION.into(),
@@ -79,6 +84,21 @@ async fn lacking(conn: &mut PgConnection, stage: Derived, limit: i64) -> Result<
                                        and j.state in ('queued', 'running', 'parked'))
                   order by a.id limit $2",
                 version,
+                limit,
+            )
+            .fetch_all(conn)
+            .await
+        }
+        // Recordings without any captions; which are in the language that is spoken, only a job finds out.
+        Derived::Transcribe => {
+            sqlx::query_scalar!(
+                "select a.id from assets a join streams s on s.asset_id = a.id
+                  where a.state <> 'failed' and s.complete and s.manifest #> '{source,audio}' <> 'null'
+                    and jsonb_array_length(s.manifest -> 'captions') = 0
+                    and not exists (select 1 from assets c where c.parent_id = a.id and c.kind = 'captions' and c.state <> 'failed')
+                    and not exists (select 1 from jobs j where j.asset_id = a.id and j.kind = 'TranscribeSpeech'
+                                       and j.state in ('queued', 'running', 'parked', 'dead'))
+                  order by a.id limit $1",
                 limit,
             )
             .fetch_all(conn)
@@ -137,6 +157,7 @@ async fn lacking(conn: &mut PgConnection, stage: Derived, limit: i64) -> Result<
 async fn queue(conn: &mut PgConnection, stage: Derived, asset_id: AssetId) -> Result<()> {
     let job: AnyJob = match stage {
         Derived::Transcode => TranscodeMedia { asset_id }.into(),
+        Derived::Transcribe => TranscribeSpeech { asset_id }.into(),
         Derived::Extract => ExtractDocument { asset_id }.into(),
         Derived::Embed => EmbedChunks { asset_id }.into(),
         Derived::Index => {

@@ -48,6 +48,11 @@ pub async fn services(world: &World) -> Vec<Finding> {
     if !world.env.config.queue.url.is_empty() {
         findings.push(broker(world).await);
     }
+    let engine = transcode::look_at_speech_engine(&world.env.config.speech).await;
+    findings.extend(engine.map(|engine| match engine {
+        Ok(what) => Finding::ok("speech", what),
+        Err(why) => Finding::fail("speech", why, "start the engine, or mend [speech]; without it recordings get no automatic captions"),
+    }));
     findings
 }
 

@@ -16,6 +16,7 @@ mod openapi;
 mod operate;
 mod operations;
 mod program;
+mod speech;
 mod spine;
 mod traces;
 mod up;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::assemble::assemble;
 use crate::package::{self, Planned};
 use crate::run;
-use crate::{Options, Progress, TranscodeError};
+use crate::{Options, Progress, TranscodeError, speech};
 
 /// The name under which the binary runs [`run()`].
 pub const CHILD: &str = "transcode";
@@ -44,6 +44,10 @@ pub enum Task {
     Encode { planned: Box<Planned>, number: usize },
     /// What is put together of runs that were made, with their stills in the output folder: a [`crate::Manifest`].
     Package { planned: Box<Planned>, made: Vec<run::Made> },
+    /// The sound for a speech recogniser: [`speech::listen::Sound`].
+    Listen,
+    /// What a speech recogniser made of sound of this length, as captions: [`speech::webvtt::Heard`].
+    ReadSpeech { duration_ms: u64 },
 }
 
 /// What was made.
@@ -74,6 +78,20 @@ pub fn run(request: Value, progress: &mut dyn FnMut(u64, u64)) -> Result<Value, 
         Task::Encode { planned, number } => {
             let made = package::encode(&input, &out, &planned, number, &options, &mut report).map_err(failure)?;
             done(&out, made.files(), made)
+        }
+        Task::Listen => {
+            let sound = speech::listen::listen(&input, &out, &mut report).map_err(failure)?;
+            done(&out, vec![], sound)
+        }
+        Task::ReadSpeech { duration_ms } => {
+            let internal = |error: std::io::Error| ours(Class::Transient, "internal", error.to_string());
+            let answer = std::fs::read(&input).map_err(internal)?;
+            let (heard, file) = speech::webvtt::read(&answer, duration_ms as i64).map_err(|nonsense| ChildFailure {
+                detail: Some(nonsense.to_string()),
+                ..ChildFailure::poison(speech::webvtt::NONSENSE, speech::webvtt::NONSENSE_SENTENCE)
+            })?;
+            std::fs::write(out.join(speech::CAPTIONS_FILE), file).map_err(internal)?;
+            done(&out, vec![], heard)
         }
         Task::Package { planned, made } => {
             let manifest = assemble(&out, &planned, made).map_err(failure)?;

@@ -5,7 +5,8 @@
 //! each a `line` from the `source` (decode, one clock) over `stations` (scale from the next larger, x264 and AAC) to
 //! `cmaf` and `track` (segments) → `assemble` with `playlist` and `storyboard`. All of it is [`transcode`]. libav is used
 //! here and nowhere else, and only inside a disposable child: [`child`] is that child's side. The worker's is a job per step
-//! (`transcode_media` plans, `encode_run` encodes one run, `package_stream` puts together, `shell` is what they share), and
+//! (`transcode_media` plans, `encode_run` encodes one run, `package_stream` puts together, `shell` is what they share; `speech`
+//! has captions made by an engine of the operator's), and
 //! [`cli`] the command line's. [`check`] stands apart: it holds any HLS package against the authoring rules
 //! and shares no parser with the rest.
 //!
@@ -49,6 +50,7 @@ mod shell;
 mod sniff;
 mod sound;
 mod source;
+mod speech;
 mod stations;
 mod steady;
 mod stills;
@@ -67,6 +69,7 @@ pub use manifest::{CaptionFile, Chapter, MADE_BY, Manifest, Notice, PictureSize,
 pub use package::{Options, Planned, Progress, transcode};
 pub use probe::{AudioInfo, CaptionInfo, Probe, VideoInfo, probe};
 pub use shell::register;
+pub use speech::engine::look as look_at_speech_engine;
 
 /// Folders of a stream that only serve its making: what is in them means nothing once the stream is complete.
 pub const MAKINGS: [&str; 2] = [stills::STILLS, draft::FOLDER];

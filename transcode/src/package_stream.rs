@@ -12,6 +12,7 @@ use crate::child::Task;
 use crate::manifest::Manifest;
 use crate::run::Made;
 use crate::shell::{self, PACKAGE};
+use crate::speech::transcribe_speech::ask_for_captions;
 use crate::stills::STILLS;
 use crate::stream;
 
@@ -50,6 +51,7 @@ pub async fn package_stream(ctx: Ctx, job: PackageStream) -> Result<Done, Failur
     }
     let poster = manifest.poster.as_deref().map(|name| Key::in_prefix(&prefix, name)).transpose()?;
     stream::write(done.conn(), asset_id, &prefix, &manifest, poster.as_ref()).await?;
+    ask_for_captions(&ctx, done.conn(), asset_id, &manifest).await?;
     let done = done.commit(Event::Transcoded { asset_id }).await?;
     if row_first {
         shell::put(&ctx, &prefix, dir.path(), &files).await?;

@@ -17,10 +17,10 @@ use tempfile::TempDir;
 
 use crate::child::{CHILD, Done, Request, Task};
 use crate::run::Made;
-use crate::{Options, encode_run, package_stream, track, transcode_media};
+use crate::{Options, encode_run, package_stream, speech, track, transcode_media};
 
 /// Name of the source in the scratch folder: the name that was uploaded never becomes a path.
-const SOURCE: &str = "source";
+pub(crate) const SOURCE: &str = "source";
 /// Folder of the package in the scratch folder.
 pub const PACKAGE: &str = "package";
 /// Longest time without a decoded frame.
@@ -35,6 +35,7 @@ pub fn register(runner: &mut Runner) {
     runner.on(transcode_media::transcode_media);
     runner.on(encode_run::encode_run);
     runner.on(package_stream::package_stream);
+    runner.on(speech::transcribe_speech::transcribe_speech);
 }
 
 /// A scratch folder with an empty folder for the package, which alone is open to the child.

@@ -87,11 +87,12 @@ export function stageOrder(stage: string): number {
 const STAGES: Record<string, [string, number]> = {
   ingest: ['Checking the file', 0],
   transcode: ['Preparing to play', 1],
-  extract: ['Reading the text', 2],
-  embed: ['Understanding the text', 3],
-  index: ['Adding to search', 4],
-  publish: ['Publishing', 5],
-  certify: ['Making the certificate', 6],
+  transcribe: ['Writing down what is said', 2],
+  extract: ['Reading the text', 3],
+  embed: ['Understanding the text', 4],
+  index: ['Adding to search', 5],
+  publish: ['Publishing', 6],
+  certify: ['Making the certificate', 7],
 };
 
 export function jobStateWord(state: string): string {
@@ -207,6 +208,10 @@ const NOTICES: Record<string, string> = {
     'This file has captions that are pictures of text, which cannot be read here. Upload them as WebVTT or SRT to have them shown.',
   partly_damaged: 'Parts of this file are damaged; they were left out.',
   ends_early: 'This file ends earlier than it says. Please check whether its end is missing.',
+  speech_nonsense: 'Automatic captions could not be made: the speech-to-text engine answered with something that is no captions for this recording.',
+  speech_refused: 'Automatic captions could not be made: the speech-to-text engine does not take this recording.',
+  speech_failed: 'Automatic captions could not be made: the speech-to-text engine could not work on this recording.',
+  speech_too_demanding: 'Automatic captions could not be made: the speech-to-text engine needs more time or memory for this recording than it has.',
   no_text_layer: 'This document is made of pictures of pages. Learners can read it, but search sees no text in it.',
   no_text: 'There is no text in this file, so search finds it by its title only.',
   truncated: 'This document is very long. Search covers its first part only.',

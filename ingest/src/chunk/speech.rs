@@ -81,10 +81,15 @@ fn draft(group: Vec<Atom>, tokens: &Tokens) -> Draft {
 }
 
 fn atoms(cue: &Cue) -> Vec<Atom> {
-    let total = cue.text.chars().count().max(1) as f64;
+    let total = cue.text.chars().count().max(1);
+    // Where the times of words are known, what lies between them is short.
+    let known: Vec<(f64, usize)> =
+        std::iter::once((cue.start, 0)).chain(cue.words.iter().map(|(time, at)| (*time, *at as usize))).chain([(cue.end, total)]).collect();
     let moment = |chars: usize| {
-        let seconds = cue.start + (cue.end - cue.start) * (chars as f64 / total);
-        (seconds * 1000.0).round() / 1000.0
+        let after = known.partition_point(|(_, at)| *at <= chars).clamp(1, known.len() - 1);
+        let ((from, first), (to, last)) = (known[after - 1], known[after]);
+        let part = chars.saturating_sub(first) as f64 / last.saturating_sub(first).max(1) as f64;
+        ((from + (to - from) * part.min(1.0)) * 1000.0).round() / 1000.0
     };
     let mut atoms = Vec::new();
     let mut at = 0;
@@ -98,7 +103,7 @@ fn atoms(cue: &Cue) -> Vec<Atom> {
         if ends_sentence || length >= MAX_ATOM_CHARS || rest.peek().is_none() {
             atoms.push(Atom {
                 start: moment(at),
-                end: moment((at + length).min(total as usize)),
+                end: moment((at + length).min(total)),
                 text: words.join(" "),
                 speaker: cue.speaker.clone(),
                 ends_sentence,
@@ -131,7 +136,7 @@ mod tests {
     use super::*;
 
     fn cue(start: f64, end: f64, text: &str) -> Cue {
-        Cue { start, end, text: text.into(), speaker: None }
+        Cue { start, end, text: text.into(), speaker: None, words: vec![] }
     }
 
     fn spans(cues: &[Cue]) -> Vec<(f64, f64, String)> {
@@ -165,6 +170,14 @@ mod tests {
         assert_eq!(cues.len(), 2);
         assert_eq!(cues[1].1, 21);
         assert!((5.0..7.0).contains(&cues[1].0), "{cues:?}");
+    }
+
+    #[test]
+    fn a_sentence_begins_when_its_first_word_is_said() {
+        let words = vec![(1.0, 6), (7.25, 21), (8.0, 28)];
+        let drafts = drafts(&[Cue { words, ..cue(0.0, 10.0, "First sentence done. Second one here") }], &Tokens::words());
+        let Locator::Time { cues, .. } = &drafts[0].locator else { panic!() };
+        assert_eq!(cues[..], [(0.0, 0), (7.25, 21)]);
     }
 
     #[test]

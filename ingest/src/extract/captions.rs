@@ -3,12 +3,13 @@
 //! Both readers are our own and forgiving, because captions come out of a hundred tools: a cue that cannot be read
 //! is skipped, and only a file without any readable cue is refused.
 
+mod own;
+
 use super::Cue;
 use crate::refusal::Refusal;
 
-/// First line of captions that were saved in our own editor. What follows it is read word for word: somebody who repeats a
-/// line means it, and it is no roll-up.
-pub const VERBATIM: &str = "WEBVTT - edited, word for word";
+pub use kernel::media::VERBATIM;
+pub use own::{from_own_webvtt, to_verbatim_webvtt, to_webvtt};
 
 /// Two a second, all day long.
 const MAX_CUES: usize = 172_800;
@@ -48,7 +49,59 @@ fn digits(text: &str, most: usize) -> Option<u32> {
 /// Drops `<b>`, `<c.yellow>`, `<00:01.000>`, `<font …>` and `{\an8}`, the reading aid in `<rt>`, and decodes the
 /// entities that WebVTT knows. A `<` that opens no tag is text.
 pub fn plain(payload: &str) -> (Vec<String>, Option<String>) {
+    let (lines, speaker) = lines(payload);
+    (lines.into_iter().map(|line| line.text).collect(), speaker)
+}
+
+/// A line without markup, and when its words are said where `<00:01.000>` stands before them: seconds and characters.
+#[derive(Debug, Default, PartialEq)]
+struct Line {
+    text: String,
+    words: Vec<(f64, u32)>,
+}
+
+/// As [`plain`], with the times of words.
+fn lines(payload: &str) -> (Vec<Line>, Option<String>) {
     let mut speaker = None;
+    let lines = payload.lines().map(|raw| line(raw, &mut speaker)).filter(|line| !line.text.is_empty()).collect();
+    (lines, speaker)
+}
+
+fn line(raw: &str, speaker: &mut Option<String>) -> Line {
+    let mut line = Line::default();
+    let (mut rest, mut time, mut space, mut chars) = (raw, None, false, 0);
+    loop {
+        let next = next_time(rest);
+        let piece = without_markup(next.map_or(rest, |(before, ..)| before), speaker);
+        space |= piece.starts_with(char::is_whitespace);
+        for word in piece.split_whitespace() {
+            if space && chars > 0 {
+                line.text.push(' ');
+                chars += 1;
+            }
+            line.words.extend(time.take().map(|time| (time, chars)));
+            line.text.push_str(word);
+            chars += word.chars().count() as u32;
+            space = true;
+        }
+        if !piece.is_empty() {
+            space = piece.ends_with(char::is_whitespace);
+        }
+        let Some((_, at, after)) = next else { return line };
+        (rest, time) = (after, Some(at));
+    }
+}
+
+/// What stands before the next time of a word, that time in seconds, and what follows it.
+fn next_time(text: &str) -> Option<(&str, f64, &str)> {
+    text.match_indices('<').find_map(|(at, _)| {
+        let (inside, after) = tag(&text[at..])?;
+        inside.as_bytes()[0].is_ascii_digit().then_some(())?;
+        Some((&text[..at], seconds(inside)?, after))
+    })
+}
+
+fn without_markup(payload: &str, speaker: &mut Option<String>) -> String {
     let mut text = String::with_capacity(payload.len());
     let mut rest = payload;
     while let Some(at) = rest.find(['<', '{', '&']) {
@@ -58,7 +111,7 @@ pub fn plain(payload: &str) -> (Vec<String>, Option<String>) {
             b'<' => match tag(tail) {
                 Some((name, after)) => {
                     if speaker.is_none() && (name.starts_with("v ") || name.starts_with("v.")) {
-                        speaker = name.split_once(' ').map(|(_, who)| unescape_all(who.trim())).filter(|who| !who.is_empty());
+                        *speaker = name.split_once(' ').map(|(_, who)| unescape_all(who.trim())).filter(|who| !who.is_empty());
                     }
                     if name.eq_ignore_ascii_case("rt") { after.find('<').map_or("", |end| &after[end..]) } else { after }
                 }
@@ -78,8 +131,7 @@ pub fn plain(payload: &str) -> (Vec<String>, Option<String>) {
         };
     }
     text.push_str(rest);
-    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|line| !line.is_empty()).collect();
-    (lines, speaker)
+    text
 }
 
 fn keep_one<'t>(tail: &'t str, text: &mut String) -> &'t str {
@@ -140,15 +192,15 @@ impl Collector {
     /// # Errors
     /// `too_complex` when there are more cues than a day of speech has.
     pub fn add(&mut self, (start, end): (f64, f64), payload: &str) -> Result<(), Refusal> {
-        let (mut lines, speaker) = plain(payload);
+        let (mut lines, speaker) = lines(payload);
         let follows = !self.verbatim && self.cues.last().is_some_and(|previous| start <= previous.end + 0.5);
         // Live captions scroll: the last line of a cue is shown again as the first line of the next.
-        if follows && lines.first().is_some_and(|line| *line == self.last_line) {
+        if follows && lines.first().is_some_and(|line| line.text == self.last_line) {
             lines.remove(0);
         }
         if let Some(last) = lines.last() {
-            self.last_line.clone_from(last);
-            self.cues.push(Cue { start, end, text: lines.join(" "), speaker });
+            self.last_line.clone_from(&last.text);
+            self.cues.push(cue((start, end), lines, speaker));
         } else if follows && let Some(previous) = self.cues.last_mut() {
             // The same words stay on the screen.
             previous.end = previous.end.max(end);
@@ -163,55 +215,28 @@ impl Collector {
     }
 }
 
-/// Clean WebVTT for the player: no styles, no positions, nothing but times and escaped text.
-pub fn to_webvtt(cues: &[Cue]) -> String {
-    write("WEBVTT", cues)
-}
-
-/// As [`to_webvtt`], for a source that is to be read word for word.
-pub fn to_verbatim_webvtt(cues: &[Cue]) -> String {
-    write(VERBATIM, cues)
-}
-
-/// The cues of a file that [`to_webvtt`] or [`to_verbatim_webvtt`] wrote; None when it is another file. This is no reader of
-/// captions in general: it knows one spelling, so that the server's own process may read its own files.
-pub fn from_own_webvtt(file: &str) -> Option<Vec<Cue>> {
-    let body = file.strip_prefix(VERBATIM).or_else(|| file.strip_prefix("WEBVTT"))?.strip_prefix('\n')?;
-    body.split_terminator('\n').collect::<Vec<_>>().chunks(3).map(own_cue).collect()
-}
-
-fn own_cue(lines: &[&str]) -> Option<Cue> {
-    let &["", times, payload] = lines else { return None };
-    let (start, end) = timing(times)?;
-    let (speaker, text) = match payload.strip_prefix("<v ").and_then(|rest| rest.split_once('>')) {
-        Some((who, text)) => (Some(unescape(who)?), text),
-        None => (None, payload),
-    };
-    Some(Cue { start, end, text: unescape(text)?, speaker })
-}
-
-fn unescape(text: &str) -> Option<String> {
-    let markup = text.contains(['<', '>']);
-    (!markup).then(|| text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
-}
-
-fn write(header: &str, cues: &[Cue]) -> String {
-    let mut file = format!("{header}\n");
-    for cue in cues {
-        let text = escape(&cue.text);
-        let voice = cue.speaker.as_deref().map(|who| format!("<v {}>", escape(who))).unwrap_or_default();
-        file.push_str(&format!("\n{} --> {}\n{voice}{text}\n", clock(cue.start), clock(cue.end.max(cue.start + 0.001))));
+/// Times of words that do not go forward, or leave the cue's own, are left out.
+fn cue((start, end): (f64, f64), lines: Vec<Line>, speaker: Option<String>) -> Cue {
+    let mut cue = Cue { start, end, text: String::new(), speaker, words: vec![] };
+    let mut chars = 0;
+    for line in lines {
+        let gap = u32::from(chars > 0);
+        cue.words.extend(line.words.into_iter().map(|(time, at)| (time, chars + gap + at)));
+        chars += gap + line.text.chars().count() as u32;
+        if gap > 0 {
+            cue.text.push(' ');
+        }
+        cue.text.push_str(&line.text);
     }
-    file
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-fn clock(seconds: f64) -> String {
-    let ms = (seconds * 1000.0).round() as u64;
-    format!("{:02}:{:02}:{:02}.{:03}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000)
+    let mut last = start;
+    cue.words.retain(|(time, at)| {
+        let forward = *at > 0 && *time > last && *time < end;
+        if forward {
+            last = *time;
+        }
+        forward
+    });
+    cue
 }
 
 #[cfg(test)]
@@ -237,6 +262,23 @@ mod tests {
     }
 
     #[test]
+    fn times_of_words_are_kept_where_they_go_forward() {
+        let mut collector = Collector::default();
+        let payload = "<v Ann><00:01.000>Ebb<00:01.400><c> and</c>\n<00:01.800>flow <00:01.700>of<00:09.000> it";
+        collector.add((1.0, 3.0), payload).unwrap();
+        // A roll-up repeats the line before without times; what is new has them.
+        collector.add((3.0, 5.0), "flow of it\nevery <00:04.000>day").unwrap();
+        let cues = collector.finish().unwrap();
+        assert_eq!((cues[0].text.as_str(), cues[0].speaker.as_deref()), ("Ebb and flow of it", Some("Ann")));
+        assert_eq!(cues[0].words, [(1.4, 4), (1.8, 8)]);
+        assert_eq!((cues[1].text.as_str(), &cues[1].words[..]), ("every day", &[(4.0, 6)][..]));
+        let written = to_webvtt(&cues);
+        assert!(written.contains("<v Ann>Ebb <00:00:01.400>and <00:00:01.800>flow of it\n"), "{written}");
+        assert_eq!(from_own_webvtt(&written).unwrap(), cues);
+        assert_eq!(plain(payload).0, ["Ebb and", "flow of it"]);
+    }
+
+    #[test]
     fn rolling_captions_are_told_once() {
         let mut collector = Collector::default();
         collector.add((0.0, 2.0), "first line").unwrap();
@@ -247,36 +289,5 @@ mod tests {
         let texts: Vec<&str> = cues.iter().map(|cue| cue.text.as_str()).collect();
         assert_eq!(texts, ["first line", "second line", "second line"]);
         assert_eq!(cues[0].end, 2.1);
-    }
-
-    #[test]
-    fn what_was_written_is_read_back_and_nothing_else_is() {
-        let cue = |start: f64, text: &str, speaker: Option<&str>| Cue {
-            start,
-            end: start + 1.5,
-            text: text.into(),
-            speaker: speaker.map(Into::into),
-        };
-        let cues = [cue(0.0, "if a < b & c > d: &lt; --> {x}", None), cue(3725.25, "Yes.", Some("Ann & <Bo>")), cue(3727.0, "Yes.", None)];
-        for file in [to_webvtt(&cues), to_verbatim_webvtt(&cues)] {
-            assert_eq!(from_own_webvtt(&file).unwrap(), cues);
-        }
-        assert_eq!(from_own_webvtt(&to_webvtt(&[])).unwrap(), []);
-        for other in [
-            "",
-            "WEBVTT",
-            "WEBVTT\n\nintro\n00:01.000 --> 00:02.000\nhi\n",
-            "WEBVTT\n\n00:01.000 --> 00:02.000\n<b>hi</b>\n",
-            "WEBVTT\n\n00:01.000 --> 00:02.000\nhi\nthere\n",
-            "1\n00:00:01,000 --> 00:00:02,000\nhi\n",
-        ] {
-            assert_eq!(from_own_webvtt(other), None, "{other:?}");
-        }
-    }
-
-    #[test]
-    fn written_captions_cannot_carry_markup() {
-        let cue = Cue { start: 3661.0005, end: 3661.0, text: "<script> & -->".into(), speaker: None };
-        assert_eq!(to_webvtt(&[cue]), "WEBVTT\n\n01:01:01.001 --> 01:01:01.002\n&lt;script&gt; &amp; --&gt;\n");
     }
 }

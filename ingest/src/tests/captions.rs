@@ -196,3 +196,47 @@ async fn only_editors_read_and_write_them_and_only_of_captions() {
     sqlx::query("update assets set kind = 'captions' where id = $1").bind(unread.0).execute(&world.env.db).await.unwrap();
     assert_eq!(show(&world, unread).await.body["code"], "captions_not_read");
 }
+
+#[tokio::test]
+async fn what_a_person_uploads_takes_the_place_of_what_a_machine_has_made_in_that_language() {
+    let cues = "WEBVTT\n\n00:01.000 --> 00:03.000\nThe tide is <00:01.500>the sea that <00:02.000>comes and goes twice a day.\n";
+    for (file_name, is_replaced) in
+        [("talk.en.vtt", true), ("talk.en-GB.srt", true), ("talk.vtt", true), ("talk.de.vtt", false), ("talk.en.forced.vtt", false)]
+    {
+        let world = World::new().await;
+        let film = world.asset("talk.mp4", b"a film").await;
+        let automatic = captions(&world, "film.en.vtt", cues.as_bytes()).await;
+        assert!(
+            clean(&world, automatic).await.contains("The tide is <00:00:01.500>the sea that <00:00:02.000>comes"),
+            "players get the times of words"
+        );
+        assert!(text(&world, automatic).await.contains("is the sea that comes"), "search gets words");
+        for update in [
+            "update assets set kind = 'video' where id = $2",
+            "update assets set auto = true, parent_id = $2 where id = $1",
+            "delete from index_dirty where asset_id in ($1, $2)",
+        ] {
+            sqlx::query(update).bind(automatic.0).bind(film.0).execute(&world.env.db).await.unwrap();
+        }
+        let brought = world.asset(file_name, cues.as_bytes()).await;
+        announce(&world, Event::Uploaded { asset_id: brought }).await;
+        world.drain().await;
+        assert_eq!(world.count("select count(*) from assets where auto").await, 1, "{file_name}: both are there until the switch");
+        for update in [
+            "insert into index_state (asset_id, chunks) select $1, count(*) from chunks where asset_id = $1",
+            "delete from index_dirty where asset_id = $1",
+            "update jobs set state = 'done' where kind = 'UpdateIndex' and $1::uuid is not null",
+        ] {
+            sqlx::query(update).bind(brought.0).execute(&world.env.db).await.unwrap();
+        }
+        announce(&world, Event::Indexed { asset_id: brought }).await;
+        world.drain().await;
+        assert_eq!(world.state(brought).await.0, "published");
+        let left = (
+            world.count("select count(*) from assets where auto").await,
+            world.count("select count(*) from index_dirty").await,
+            world.count("select count(*) from jobs where kind = 'UpdateIndex' and state = 'queued'").await,
+        );
+        assert_eq!(left, if is_replaced { (0, 1, 1) } else { (1, 0, 0) }, "{file_name}");
+    }
+}

@@ -6,6 +6,8 @@
 //! `{"result":…}` or `{"failure":…}` once. A child that ends without that last line has failed, whatever its exit
 //! code says. It sees no environment variables, no database and no network credentials.
 //!
+//! A program of the operator's own, which is no child of this kind, is started by [`outside`].
+//!
 //! What is forbidden never depends on what the input says. [`ending`] alone decides what an end means; `watch` looks at what the child uses while it lives.
 
 mod confine;
@@ -13,6 +15,7 @@ pub mod ending;
 #[cfg(feature = "chaos")]
 pub mod mock;
 pub mod outputs;
+pub mod outside;
 mod process;
 mod run;
 pub mod sandbox;

@@ -4,6 +4,7 @@
 //! Older kernels offer less: what holds is reported, to the parent with every run and to people by `doctor`.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use landlock::{
@@ -90,6 +91,25 @@ fn lock_files(reads: &[PathBuf], writes: &[PathBuf]) -> Result<Enforced, Ruleset
         RulesetStatus::PartiallyEnforced => Enforced::Partly,
         RulesetStatus::NotEnforced => Enforced::Not,
     })
+}
+
+/// Rules for a program that is not ours: it may read and run what its user may, but writes only below `dir` and to devices,
+/// and reaches no TCP port and no process outside. None where the kernel has no Landlock.
+pub(super) fn rules_for_outsiders(dir: &Path) -> Option<OwnedFd> {
+    let change = make_bitflags!(AccessFs::{
+        WriteFile | Truncate | MakeReg | MakeDir | MakeSym | MakeSock | MakeFifo | MakeChar | MakeBlock | RemoveFile | RemoveDir | Refer
+    });
+    let scratch = make_bitflags!(AccessFs::{WriteFile | Truncate | MakeReg | RemoveFile});
+    let rules = || {
+        let rules = Ruleset::default()
+            .handle_access(change)?
+            .handle_access(AccessNet::from_all(NEWEST))?
+            .scope(Scope::from_all(NEWEST))?
+            .create()?;
+        let places = [(dir, change), (Path::new("/dev"), scratch)];
+        places.into_iter().filter_map(|(path, access)| rule(path, access)).try_fold(rules, |rules, rule| rules.add_rule(rule))
+    };
+    rules().ok()?.into()
 }
 
 fn rule(path: &Path, access: BitFlags<AccessFs>) -> Option<PathBeneath<PathFd>> {

@@ -54,6 +54,7 @@ fn unlearned(stage: Stage, part: Part) -> Rate {
         Stage::Transcode if part == Part::Plan => Rate { base: 1.0, per_mb: 0.0 },
         Stage::Transcode if part == Part::Beginning => Rate { base: 4.0, per_mb: 0.0 },
         Stage::Transcode => Rate { base: 2.0, per_mb: 4.0 },
+        Stage::Transcribe => Rate { base: 5.0, per_mb: 10.0 },
         Stage::Extract => Rate { base: 0.3, per_mb: 1.0 },
         Stage::Embed => Rate { base: 0.5, per_mb: 2.0 },
         Stage::Index => Rate { base: 0.3, per_mb: 0.0 },

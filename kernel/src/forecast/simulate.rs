@@ -109,7 +109,9 @@ pub fn simulate(snapshot: &Snapshot, rates: &Rates) -> Outlook {
         number.entry(subject.id).or_insert(nth);
     }
     for job in &snapshot.jobs {
-        let subject = job.asset.as_ref().and_then(|asset| number.get(&asset.id).copied());
+        // Nobody waits for captions by a machine.
+        let waits = job.stage != Stage::Transcribe;
+        let subject = job.asset.as_ref().filter(|_| waits).and_then(|asset| number.get(&asset.id).copied());
         present.extend(subject.map(|subject| (job.stage, subject)));
         let (seconds, rest) = match (job.part, &job.asset) {
             (Part::Plan, Some(asset)) => rates.all(job.stage, asset),

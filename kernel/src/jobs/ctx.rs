@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgTransaction};
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use super::{Claimed, Class, Failure, Job, enqueue, ledger};
-use crate::child::{self, Limits, Usage};
+use crate::child::{self, Limits, Usage, outside};
 use crate::env::Env;
 use crate::events;
 use crate::id::AssetId;
@@ -119,6 +119,14 @@ impl Ctx {
         self.used.add(ended.usage);
         crate::crash_point!("child.after");
         Ok(serde_json::from_value(ended.outcome?)?)
+    }
+
+    /// Runs a program of the operator's in a scratch folder; see [`child::outside`].
+    pub async fn outside(&self, program: &outside::Program<'_>, limits: Limits, dir: &Path) -> Result<Vec<u8>, outside::Trouble> {
+        let limits = limits.times(self.job.limits_factor);
+        let (outcome, usage) = outside::run(program, &limits, dir).await;
+        self.used.add(usage);
+        outcome
     }
 
     /// Begins the one transaction that ends this job. Fails as lost when another worker has taken over.

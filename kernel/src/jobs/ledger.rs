@@ -367,6 +367,10 @@ async fn supersede(db: &PgPool, job: &Claimed) -> Result<Aftermath> {
 /// An asset that waits for a job that will not be done will never be published: it fails, visibly. One that is published
 /// stays, unless there is no more than the draft of a stream.
 pub(super) async fn fail_asset(conn: &mut PgConnection, asset_id: AssetId, why: AssetFailure<'_>, cause: &Cause) -> Result<()> {
+    // Captions by a machine are an extra: nothing waits for them, and nothing fails with them.
+    if why.stage == Stage::Transcribe.as_str() {
+        return Ok(());
+    }
     let draft = sqlx::query!("delete from streams where asset_id = $1 and not complete", asset_id.0)
         .execute(&mut *conn)
         .await

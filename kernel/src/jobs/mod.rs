@@ -46,6 +46,7 @@ use crate::id::{AssetId, JobId};
 pub enum Stage {
     Ingest,
     Transcode,
+    Transcribe,
     Extract,
     Embed,
     Index,
@@ -55,13 +56,15 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in the order in which an upload meets them.
-    pub const ALL: [Self; 7] = [Self::Ingest, Self::Transcode, Self::Extract, Self::Embed, Self::Index, Self::Publish, Self::Certify];
+    pub const ALL: [Self; 8] =
+        [Self::Ingest, Self::Transcode, Self::Transcribe, Self::Extract, Self::Embed, Self::Index, Self::Publish, Self::Certify];
 
     /// The word used in SQL, JSON, configuration and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ingest => "ingest",
             Self::Transcode => "transcode",
+            Self::Transcribe => "transcribe",
             Self::Extract => "extract",
             Self::Embed => "embed",
             Self::Index => "index",

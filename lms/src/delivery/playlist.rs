@@ -22,6 +22,8 @@ pub struct Track {
     pub forced: bool,
     /// Shown when nobody has chosen.
     pub default: bool,
+    /// Made by a machine, and seen through by nobody yet.
+    pub auto: bool,
 }
 
 /// Group of all captions renditions.
@@ -61,7 +63,7 @@ fn renditions(tracks: &[Track]) -> String {
     let mut kinds = vec![];
     let mut default = false;
     for track in tracks {
-        let name = distinct(&label(track), &names);
+        let name = distinct(&name(track), &names);
         // A player chooses by itself among those that differ in what it can ask for.
         let kind = (&track.language, track.sdh, track.forced);
         let autoselect = track.default || track.sdh || track.forced || !kinds.contains(&kind);
@@ -84,6 +86,12 @@ fn renditions(tracks: &[Track]) -> String {
         names.push(name);
     }
     text
+}
+
+/// What a track is called in a playlist, where nothing else says that a machine has made it.
+fn name(track: &Track) -> String {
+    let automatic = if track.auto { " (automatic)" } else { "" };
+    label(track) + automatic
 }
 
 /// What a track is called: its language in that language, and what it is for.
@@ -218,7 +226,7 @@ mod tests {
         #EXTINF:4.004000,\n#EXT-X-BYTERANGE:4711@0\nseg-00001.m4s\n#EXT-X-ENDLIST\n";
 
     fn track(id: &str, language: &str) -> Track {
-        Track { id: id.into(), language: language.into(), title: None, sdh: false, forced: false, default: false }
+        Track { id: id.into(), language: language.into(), title: None, sdh: false, forced: false, default: false, auto: false }
     }
 
     #[test]
@@ -228,6 +236,7 @@ mod tests {
             Track { sdh: true, ..track("b", "en") },
             Track { default: true, ..track("c", "de") },
             Track { forced: true, default: true, ..track("d", "de") },
+            Track { auto: true, ..track("e", "fr") },
         ];
         let text = with_captions(MASTER, &tracks);
         for line in [
@@ -235,6 +244,7 @@ mod tests {
             "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"captions\",NAME=\"English (SDH)\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO,CHARACTERISTICS=\"public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound\",URI=\"captions/b/index.m3u8\"",
             "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"captions\",NAME=\"Deutsch\",LANGUAGE=\"de\",DEFAULT=YES,AUTOSELECT=YES,FORCED=NO,URI=\"captions/c/index.m3u8\"",
             "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"captions\",NAME=\"Deutsch (forced)\",LANGUAGE=\"de\",DEFAULT=NO,AUTOSELECT=YES,FORCED=YES,URI=\"captions/d/index.m3u8\"",
+            "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"captions\",NAME=\"Français (automatic)\",LANGUAGE=\"fr\",DEFAULT=NO,AUTOSELECT=YES,FORCED=NO,URI=\"captions/e/index.m3u8\"",
             "#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO=\"audio\",SUBTITLES=\"captions\",CLOSED-CAPTIONS=NONE",
             "#EXT-X-STREAM-INF:BANDWIDTH=2,AUDIO=\"audio\",SUBTITLES=\"captions\",CLOSED-CAPTIONS=NONE",
             "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI=\"b/iframes.m3u8\"",

@@ -14,8 +14,6 @@ pub struct Captions {
     pub track: Track,
     /// The asset that was uploaded; the film itself, where the captions were in it.
     pub asset: AssetId,
-    /// Made by a machine, and seen through by nobody yet.
-    pub auto: bool,
     /// WebVTT of the whole film.
     pub text: Key,
 }
@@ -36,14 +34,14 @@ struct Embedded {
 }
 
 /// Every captions rendition of this version of an asset's stream: what was uploaded was chosen and comes first, what came
-/// with the film is there as well.
+/// with the film is there as well. What a machine has made comes after what a person has brought.
 pub async fn of(conn: &mut PgConnection, asset: AssetId, stream: &Prefix) -> Result<Vec<Captions>, ApiError> {
     let uploaded = sqlx::query!(
         r#"select a.id, a.title, coalesce(a.language, d.language) as language, a.sdh, a.forced, a.auto, d.prefix as "prefix!"
              from assets a join documents d on d.asset_id = a.id
             where a.parent_id = $1 and a.kind = 'captions' and a.state = 'published' and d.prefix is not null
               and a.course_id = (select course_id from assets where id = $1)
-            order by a.created_at, a.id"#,
+            order by a.auto, a.created_at, a.id"#,
         asset.0,
     )
     .fetch_all(&mut *conn)
@@ -67,9 +65,9 @@ pub async fn of(conn: &mut PgConnection, asset: AssetId, stream: &Prefix) -> Res
                 sdh: row.sdh,
                 forced: row.forced,
                 default: false,
+                auto: row.auto,
             },
             asset: row.id.into(),
-            auto: row.auto,
             text: Key::in_prefix(&Prefix::parse(&row.prefix)?, "captions.vtt")?,
         });
     }
@@ -85,9 +83,9 @@ pub async fn of(conn: &mut PgConnection, asset: AssetId, stream: &Prefix) -> Res
                 sdh: captions.sdh,
                 forced: captions.forced,
                 default: captions.default,
+                auto: false,
             },
             asset,
-            auto: false,
             text: Key::in_prefix(stream, &captions.file)?,
         });
     }

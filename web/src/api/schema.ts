@@ -1467,7 +1467,7 @@ export interface components {
          * @description A pool of workers with its own concurrency.
          * @enum {string}
          */
-        Stage: "ingest" | "transcode" | "extract" | "embed" | "index" | "publish" | "certify";
+        Stage: "ingest" | "transcode" | "transcribe" | "extract" | "embed" | "index" | "publish" | "certify";
         /** @description A stage on a host. */
         StageHost: {
             closed?: components["schemas"]["Closed"] | null;

@@ -2,7 +2,7 @@
 import type { JobFilter } from '../../api/jobs';
 import { JOB_STATES, LANES } from '../../words';
 
-const STAGES = ['ingest', 'transcode', 'extract', 'embed', 'index', 'publish', 'certify'];
+const STAGES = ['ingest', 'transcode', 'transcribe', 'extract', 'embed', 'index', 'publish', 'certify'];
 
 interface Props {
   filter: JobFilter;

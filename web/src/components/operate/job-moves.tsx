@@ -6,7 +6,7 @@ import type { ActionRequest, Job, Lane, Stage } from '../../api/types';
 import { LANES } from '../../words';
 import { ProblemNotice } from '../problem-notice';
 
-const STAGES: Stage[] = ['ingest', 'transcode', 'extract', 'embed', 'index', 'publish'];
+const STAGES: Stage[] = ['ingest', 'transcode', 'transcribe', 'extract', 'embed', 'index', 'publish'];
 
 export function JobMoves({ job, admin }: { job: Job; admin: boolean }) {
   const queries = useQueryClient();

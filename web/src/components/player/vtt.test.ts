@@ -40,3 +40,8 @@ test('the cue of a moment is the last one that has begun', () => {
   expect([0, 1, 4.9, 5.24, 5.25, 100].map((t) => cueAt(cues, t))).toEqual([-1, 0, 0, 1, 1, 1]);
   expect(cueAt([], 3)).toBe(-1);
 });
+
+test('times of words are for players, and no part of what is read', () => {
+  const file = 'WEBVTT\n\n00:01.000 --> 00:03.000\nEbb <00:00:01.400>and <00:00:01.800>flow\n';
+  expect(parseVtt(file)).toEqual([{ start: 1, end: 3, voice: null, text: 'Ebb and flow' }]);
+});
