@@ -36,7 +36,7 @@ pub struct Sound {
 /// # Errors
 /// See [`TranscodeError`]; `no_media_streams` when there is no sound.
 pub fn listen(input: &Path, out: &Path, progress: &mut dyn FnMut(Progress)) -> Result<Sound, TranscodeError> {
-    let Planned { probe, plan, .. } = package::prepare(input, out, &Options::default())?;
+    let Planned { probe, plan, .. } = package::prepare(input, out, &Options::default(), &mut |_| {})?;
     let audio = probe.audio.as_ref().ok_or(TranscodeError::NoMediaStreams)?;
     // Planned with all its streams, read with one: the origin is the plan's, and nothing is filled up at the end.
     let plan = Plan { end: plan.end.or(Some(0)), ..plan };
