@@ -86,6 +86,7 @@ async fn who_lost_the_lease_changes_nothing() {
     assert_eq!(rescue::rescue(&test.env.db, |_| Duration::ZERO).await.unwrap(), 1);
     let heir = claim_one(&test.env.db, Stage::Transcode, "heir", LEASE).await.unwrap();
     assert_eq!((heir.id, heir.attempt), (zombie.id, 2));
+    assert_eq!((zombie.lane, heir.lane), (jobs::Lane::Default, jobs::Lane::Interactive), "it has had its turn");
     // Everything the zombie may still try:
     let mut conn = test.env.db.acquire().await.unwrap();
     assert!(!ledger::finish(&mut conn, &zombie, Usage::default()).await.unwrap());

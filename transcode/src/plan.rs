@@ -127,14 +127,14 @@ pub fn plan(probe: &Probe, index: &Index, segment: i64) -> Plan {
     }
 }
 
-/// Runs whose lead-ins, decoded for nothing, stay below three quarters of the whole (to decode costs a twentieth of what it costs to
-/// encode); none where entry points are too rare.
+/// Runs whose lead-ins, decoded for nothing, stay about half of the whole (a little more, so that runs of eight seconds fit key frames
+/// every ten; to decode costs a twentieth of what it costs to encode); none where entry points are too rare.
 fn picture_runs(track: &TrackIndex, segment: i64, end: i64, total: usize) -> Option<Vec<Window>> {
     let mut length = total.div_ceil(LEAST_RUNS).clamp(1, RUN);
     while length < total {
         let runs = windows(track, segment, total, (RUN.min(length), length), 0);
         let wasted: i64 = runs.iter().map(|run| run.from - track.key_before(run.from).map_or(0, |key| key.pts)).sum();
-        if wasted * 4 <= end * 3 {
+        if wasted * 20 <= end * 11 {
             return Some(runs);
         }
         length *= 2;

@@ -283,7 +283,7 @@ const LARGEST_FACTOR: f32 = 4.0;
 ///
 /// A service that is away costs the job none of its attempts. An attempt that met a limit gets twice of it next time.
 /// What is sooner given up than other failures must have happened so often in a row: a lost worker in between says
-/// nothing of the input.
+/// nothing of the input. A job that lost its worker has had its turn, and does not wait for that of others again.
 pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Duration, used: Usage) -> Result<Aftermath> {
     let mut tx = db.begin().await.context("begin recording a failure")?;
     let away = failure.class == Class::Dependency;
@@ -310,7 +310,8 @@ pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Durati
             set state = case when $3 then 'dead' else 'parked' end, failures = $4, lease_until = null,
                 run_at = now() + make_interval(secs => $5), ended_at = case when $3 then now() end,
                 failure_class = $6, failure_code = $7, failure_reason = $8, failure_detail = $9, limits_factor = $10,
-                used_memory_bytes = $11, used_cpu_seconds = $12, failures_alike = $13
+                used_memory_bytes = $11, used_cpu_seconds = $12, failures_alike = $13,
+                lane = case when $14 then 'interactive' else lane end
           where id = $1 and attempt = $2 and state = 'running'",
         job.id.0,
         job.attempt,
@@ -325,6 +326,7 @@ pub async fn fail(db: &PgPool, job: &Claimed, failure: &Failure, backoff: Durati
         memory_bytes(used),
         cpu_seconds(used),
         alike,
+        failure.class == Class::Lost,
     )
     .execute(&mut *tx)
     .await;
