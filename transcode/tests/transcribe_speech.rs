@@ -76,13 +76,13 @@ impl World {
     /// From the upload to all that this room makes of it.
     async fn transcode(&self) {
         let asset_id = self.recording;
-        enqueue(&mut *self.env.db.acquire().await.unwrap(), TranscodeMedia { asset_id }, &Cause::default()).await.unwrap();
+        enqueue(&mut self.env.db.acquire().await.unwrap(), TranscodeMedia { asset_id }, &Cause::default()).await.unwrap();
         self.drain().await;
     }
 
     async fn again(&self) {
         let asset_id = self.recording;
-        enqueue(&mut *self.env.db.acquire().await.unwrap(), TranscribeSpeech { asset_id }, &Cause::default()).await.unwrap();
+        enqueue(&mut self.env.db.acquire().await.unwrap(), TranscribeSpeech { asset_id }, &Cause::default()).await.unwrap();
         self.drain().await;
     }
 
@@ -206,7 +206,8 @@ async fn an_endpoint_gets_a_form_and_what_it_answers_becomes_automatic_captions(
     sqlx::query("update assets set auto = false where id = $1").bind(id.0).execute(&world.env.db).await.unwrap();
     let asked = endpoint.sent.lock().unwrap().len();
     world.again().await;
-    assert_eq!((endpoint.sent.lock().unwrap().len(), world.job().await.0.as_str()), (asked, "done"));
+    let state = world.job().await.0;
+    assert_eq!((endpoint.sent.lock().unwrap().len(), state.as_str()), (asked, "done"));
     assert_eq!(world.count("select count(*) from assets where parent_id = $1").await, 1);
 }
 
