@@ -9,6 +9,8 @@ use lapin::options::BasicAckOptions;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::broker::in_time;
+
 /// The tokens of a stage, and who waits for them.
 #[derive(Default)]
 pub struct Tokens {
@@ -68,8 +70,9 @@ impl Tokens {
             state.held.drain(..count).next_back()
         };
         if let Some(last) = last {
-            // A channel that was lost meanwhile delivers them again, which costs an empty claim.
-            let _ = last.acker.ack(BasicAckOptions { multiple: true }).await;
+            // A channel that was lost meanwhile delivers them again, which costs an empty claim. A broker that dies just now may never
+            // let this end, and a stage must not stand still for that.
+            let _ = in_time("ack", last.acker.ack(BasicAckOptions { multiple: true })).await;
         }
     }
 
