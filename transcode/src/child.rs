@@ -44,9 +44,9 @@ pub enum Task {
     Encode { planned: Box<Planned>, number: usize },
     /// What is put together of runs that were made, with their stills in the output folder: a [`crate::Manifest`].
     Package { planned: Box<Planned>, made: Vec<run::Made> },
-    /// The sound for a speech recogniser: [`speech::listen::Sound`].
+    /// The sound for a speech recogniser: `speech::listen::Sound`.
     Listen,
-    /// What a speech recogniser made of sound of this length, as captions: [`speech::webvtt::Heard`].
+    /// What a speech recogniser made of sound of this length, as captions: `speech::webvtt::Heard`.
     ReadSpeech { duration_ms: u64 },
 }
 
