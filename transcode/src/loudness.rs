@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TranscodeError;
 use crate::line::{self, Flow, Post, Station};
-use crate::plan::Window;
 use crate::run::Film;
 use crate::sound::{Pcm, RATE};
-use crate::source::{Reading, Source, Trays};
+use crate::source::{Reading, Source};
 use crate::stations::Item;
 
 /// The gain never lifts a true peak above this, in dBTP: as R128 has it; coding adds a little to peaks.
@@ -82,18 +81,7 @@ pub fn measure(
     tick: &mut dyn FnMut(),
 ) -> Result<Loudness, TranscodeError> {
     let Film { input: path, probe, plan, .. } = film;
-    let mut source = Source::open(Reading {
-        path,
-        probe,
-        plan,
-        window: Window::WHOLE,
-        top: None,
-        decoder_threads: 1,
-        hold_repeats: false,
-        stills: None,
-        trays: Trays { picture: None, sound: Some(1) },
-        done: done.clone(),
-    })?;
+    let mut source = Source::open(Reading::sound(path, probe, plan, done))?;
     let mut meter = Meter::new()?;
     let posts = vec![
         Post { station: Box::new(&mut source) as Box<_>, source: true, feeds: vec![1], room: 0 },

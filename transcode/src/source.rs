@@ -93,6 +93,24 @@ pub struct Reading<'a> {
     pub done: Arc<AtomicU64>,
 }
 
+impl<'a> Reading<'a> {
+    /// All sound of a film for one station, the first after the source.
+    pub fn sound(path: &'a Path, probe: &'a Probe, plan: &'a Plan, done: &Arc<AtomicU64>) -> Self {
+        Self {
+            path,
+            probe,
+            plan,
+            window: Window::WHOLE,
+            top: None,
+            decoder_threads: 1,
+            hold_repeats: false,
+            stills: None,
+            trays: Trays { picture: None, sound: Some(1) },
+            done: done.clone(),
+        }
+    }
+}
+
 impl Source {
     /// Opens the file again, at the window, for the streams that the trays want.
     pub fn open(reading: Reading) -> Result<Self, TranscodeError> {

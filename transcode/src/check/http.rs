@@ -44,8 +44,8 @@ impl Server {
     }
 }
 
-/// An error with its cause, without the address, which may carry a signature.
-fn told(error: &reqwest::Error) -> String {
+/// An error with its causes, without the address, which may carry a signature or a password.
+pub(crate) fn told(error: &reqwest::Error) -> String {
     let mut text = String::from("no answer");
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

@@ -12,7 +12,7 @@ mod boxes;
 pub mod cli;
 mod fragment;
 mod h264;
-mod http;
+pub(crate) mod http;
 mod init;
 mod judge;
 mod load;

@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::timeout;
 
 use super::engine::{self, ANSWER_BYTES, Patience, Question};
+use crate::check::http::told;
 
 /// How much of the sound is sent at a time, bytes.
 const PIECE: usize = 64 << 10;
@@ -60,17 +61,6 @@ fn unsent(error: &reqwest::Error) -> Failure {
     let detail = told(error);
     // One that breaks off may break over this recording: it is not tried for ever.
     if error.is_connect() || error.is_builder() { engine::away(detail) } else { engine::failed(detail) }
-}
-
-/// An error with its causes, without the address, which may carry a password.
-fn told(error: &reqwest::Error) -> String {
-    let mut text = String::from("no answer");
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Whether the status is that of an answer, and what it means if not.

@@ -12,9 +12,9 @@ use super::wav::{Downsampler, SPEECH_RATE, Wav};
 use crate::error::{Doing, TranscodeError};
 use crate::line::{self, Flow, Post, Station};
 use crate::package::{self, Options, Planned, Progress};
-use crate::plan::{Plan, Window};
+use crate::plan::Plan;
 use crate::sound::{Pcm, RATE};
-use crate::source::{Reading, Source, Trays};
+use crate::source::{Reading, Source};
 use crate::stations::Item;
 
 /// Below this no speech is to be found: 60 dB under the loudest that a file can hold.
@@ -42,18 +42,7 @@ pub fn listen(input: &Path, out: &Path, progress: &mut dyn FnMut(Progress)) -> R
     let plan = Plan { end: plan.end.or(Some(0)), ..plan };
     let done = Arc::new(AtomicU64::new(0));
     let mut listener = Listener { down: Downsampler::default(), wav: Wav::create(&out.join(SOUND_FILE)).doing("write sound")? };
-    let mut source = Source::open(Reading {
-        path: input,
-        probe: &probe,
-        plan: &plan,
-        window: Window::WHOLE,
-        top: None,
-        decoder_threads: 1,
-        hold_repeats: false,
-        stills: None,
-        trays: Trays { picture: None, sound: Some(1) },
-        done: done.clone(),
-    })?;
+    let mut source = Source::open(Reading::sound(input, &probe, &plan, &done))?;
     let posts = vec![
         Post { station: Box::new(&mut source) as Box<_>, source: true, feeds: vec![1], room: 0 },
         Post { station: Box::new(&mut listener), source: false, feeds: vec![], room: 16 },
