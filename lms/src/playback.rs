@@ -80,7 +80,8 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>, h
     access::asset(&mut conn, &who, id).await?;
     let row = sqlx::query!(
         r#"select a.state, a.kind as "kind: Kind", s.prefix as "prefix?", s.manifest #>> '{storyboard,file}' as storyboard,
-                  case when s.manifest -> 'posters' ? a.poster_file then s.prefix || '/' || a.poster_file else s.poster end as poster,
+                  coalesce((select p.prefix || '/' || a.poster_file from posters p where p.asset_id = a.id and p.stored and a.poster_file = 'uploaded.jpg'),
+                           case when s.manifest -> 'posters' ? a.poster_file then s.prefix || '/' || a.poster_file else s.poster end) as poster,
                   s.duration_ms as "duration_ms?", s.complete as "complete?"
              from assets a left join streams s on s.asset_id = a.id where a.id = $1"#,
         id.0,

@@ -6,7 +6,7 @@
 //! `cmaf` and `track` (segments) → `assemble` with `playlist` and `storyboard`. All of it is [`transcode`]. libav is used
 //! here and nowhere else, and only inside a disposable child: [`child`] is that child's side. The worker's is a job per step
 //! (`transcode_media` plans, `encode_run` encodes one run, `package_stream` puts together, `shell` is what they share), and
-//! [`cli`] the command line's. [`check`] stands apart: it holds any HLS package against the authoring rules
+//! [`cli`] the command line's. `upload_poster` takes pictures of the instructors' own, which `own_poster` makes anew in the child. [`check`] stands apart: it holds any HLS package against the authoring rules
 //! and shares no parser with the rest.
 //!
 //! It does not know lessons, accounts or search, and it does not decide when something is published.
@@ -35,6 +35,7 @@ pub(crate) use kernel::language;
 mod line;
 mod manifest;
 mod open;
+mod own_poster;
 mod package;
 mod package_stream;
 mod picture;
@@ -56,6 +57,7 @@ mod stream;
 mod track;
 mod transcode_media;
 mod turn;
+mod upload_poster;
 mod upright;
 mod x264;
 
@@ -65,6 +67,7 @@ pub use manifest::{CaptionFile, Chapter, MADE_BY, Manifest, Notice, PictureSize,
 pub use package::{Options, Planned, Progress, transcode};
 pub use probe::{AudioInfo, CaptionInfo, Probe, VideoInfo, probe};
 pub use shell::register;
+pub use upload_poster::router;
 
 /// Folders of a stream that only serve its making: what is in them means nothing once the stream is complete.
 pub const MAKINGS: [&str; 2] = [stills::STILLS, draft::FOLDER];
