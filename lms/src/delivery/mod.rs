@@ -50,6 +50,10 @@ async fn stream(State(env): State<Env>, method: Method, uri: Uri, headers: Heade
     let address = address::parse(uri.path()).ok_or_else(ApiError::not_found)?;
     let account = env.signer.stream_account(address.token, address.asset, env.clock.now()).ok_or_else(serve::link_invalid)?;
     let asked = Asked { env: &env, method: &method, headers: &headers, account, asset: address.asset, stream: &address.prefix };
+    // An earlier version is kept, but its address is nobody's any more: by its token alone one could go on fetching it.
+    if !shown(&mut *env.db.acquire().await?, address.asset, &address.prefix).await? {
+        return Err(ApiError::not_found());
+    }
     match address.wanted {
         Wanted::Master => asked.master().await,
         Wanted::Playlist { rendition } => asked.playlist(&format!("{rendition}/index.m3u8"), playlist::encrypted).await,
@@ -177,17 +181,10 @@ impl Asked<'_> {
             .await?
             .ok_or_else(ApiError::not_found)?;
         access::asset(conn, &Principal { account_id: self.account, role }, self.asset).await?;
-        let shown = sqlx::query_scalar!(
-            r#"select state = 'published'
-                      and (exists (select from streams where asset_id = $1 and prefix = $2)
-                           or exists (select from replaced_streams where asset_id = $1 and prefix = $2)) as "shown!"
-                 from assets where id = $1"#,
-            self.asset.0,
-            self.stream.as_str(),
-        )
-        .fetch_one(conn)
-        .await?;
-        if shown { Ok(()) } else { Err(ApiError::not_found()) }
+        let published = sqlx::query_scalar!(r#"select state = 'published' as "published!" from assets where id = $1"#, self.asset.0)
+            .fetch_one(&mut *conn)
+            .await?;
+        if published && shown(conn, self.asset, self.stream).await? { Ok(()) } else { Err(ApiError::not_found()) }
     }
 
     fn text(&self, name: &str, text: String, cache: &str) -> Result<Response, ApiError> {
@@ -235,6 +232,19 @@ impl Asked<'_> {
         let place = place.unwrap_or(Picture { segment: sequence, from: 0, bytes: found.meta.bytes });
         self.object(found, Some((cipher, place))).await
     }
+}
+
+/// Whether this is the stream of an asset, or was a moment ago, or the folder of its uploaded picture.
+async fn shown(conn: &mut PgConnection, asset: AssetId, stream: &Prefix) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select from streams where asset_id = $1 and prefix = $2)
+               or exists (select from replaced_streams where asset_id = $1 and prefix = $2)
+               or exists (select from posters where asset_id = $1 and prefix = $2 and stored) as "shown!""#,
+        asset.0,
+        stream.as_str(),
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// Where an account finds a stream: the folder of its multivariant playlist, with a token that has just begun.

@@ -68,3 +68,22 @@ async fn a_segment_that_is_not_made_yet_is_made_next_and_waited_for() {
         assert_eq!(missing.status, 404, "{segment}");
     }
 }
+
+#[tokio::test]
+async fn a_kept_version_is_nobodys_to_watch_however_well_they_remember_its_address() {
+    let world = World::new().await;
+    let id = world.video(world.published).await;
+    let env = &world.test.env;
+    let kept = Prefix::attempt(id, JobId::new(), 1);
+    env.store.put(&Key::in_prefix(&kept, "640x360/seg-00001.m4s").unwrap(), "pictures".into()).await.unwrap();
+    let app = crate::delivery::router().with_state(env.clone());
+    let path = format!("{}/640x360/seg-00001.m4s", crate::delivery::folder(env, world.learner.account_id, id, &kept, env.clock.now()));
+    assert_eq!(send(&app, "GET", &path, Value::Null, &[]).await.status, 404);
+    sqlx::query("insert into replaced_streams (prefix, asset_id, manifest) values ($1, $2, '{}')")
+        .bind(kept.as_str())
+        .bind(id.0)
+        .execute(&env.db)
+        .await
+        .unwrap();
+    assert_eq!(send(&app, "GET", &path, Value::Null, &[]).await.status, 200, "a moment after it was replaced one may finish");
+}
