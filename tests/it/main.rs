@@ -19,3 +19,4 @@ mod program;
 mod spine;
 mod traces;
 mod up;
+mod versions;
