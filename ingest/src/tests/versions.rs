@@ -399,12 +399,11 @@ async fn no_draft_takes_the_place_of_a_whole_recording_and_work_on_the_old_one_e
     announce(&world, Event::Transcoded { asset_id: id }).await;
     world.drain().await;
     assert_eq!(prefix(&world, "streams", film).await, second);
-    let left: i64 = sqlx::query_scalar("select count(*) from jobs where asset_id = $1 and state in ('queued', 'parked', 'running')")
-        .bind(film.0)
-        .fetch_one(&world.env.db)
-        .await
-        .unwrap();
-    assert_eq!(left, 0, "what was being made of the old source would be written over the new one");
+    let count = async |sql: &'static str| -> i64 { sqlx::query_scalar(sql).bind(film.0).fetch_one(&world.env.db).await.unwrap() };
+    let stopped = "select count(*) from jobs where asset_id = $1 and kind = 'TranscodeMedia' and failure_code = 'superseded'";
+    assert_eq!(count(stopped).await, 2, "what was being made of the old source would be written over the new one");
+    let live = "select count(*) from jobs where asset_id = $1 and kind = 'TranscodeMedia' and state = 'queued'";
+    assert_eq!(count(live).await, 1, "what waited to be made of the new one still does");
 }
 
 #[tokio::test]
