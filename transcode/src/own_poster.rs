@@ -1,8 +1,7 @@
 //! A picture that an instructor has made: decoded, turned upright, shrunk, and written anew as JPEG. What else is in the file
 //! (where it was taken, by whom, with what) does not come along.
 
-use std::fs::File;
-use std::io::{BufReader, Seek};
+use std::io::Cursor;
 use std::path::Path;
 
 use image::imageops::FilterType;
@@ -30,17 +29,20 @@ const ALLOC: u64 = 2 * 4 * MOST_PIXELS;
 /// Poison with a sentence when it cannot be used; what the disk refuses as in [`crate::child::run`].
 pub fn make(input: &Path, out: &Path) -> Result<(u32, u32), ChildFailure> {
     std::fs::create_dir_all(out).doing("make the folder of a picture").map_err(crate::child::failure)?;
-    let file = File::open(input).doing("open a picture").map_err(crate::child::failure)?;
-    let picture = flat(&read(BufReader::new(file))?);
+    let bytes = std::fs::read(input).doing("read a picture").map_err(crate::child::failure)?;
+    let picture = flat(&read(&bytes)?);
     write_jpeg(&out.join(FILE), &picture, POSTER_QUALITY).map_err(crate::child::failure)?;
     Ok(picture.dimensions())
 }
 
 /// The picture upright and not larger than a poster.
-fn read(bytes: impl std::io::BufRead + Seek) -> Result<DynamicImage, ChildFailure> {
-    let mut reader = ImageReader::new(bytes).with_guessed_format().doing("read a picture").map_err(crate::child::failure)?;
+fn read(bytes: &[u8]) -> Result<DynamicImage, ChildFailure> {
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().doing("read a picture").map_err(crate::child::failure)?;
     if !matches!(reader.format(), Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) {
         return Err(ChildFailure::poison("picture_unsupported", "this is not a JPEG, PNG or WebP picture; please save it as one of these"));
+    }
+    if reader.format() == Some(ImageFormat::Jpeg) && !jpeg_ends(bytes) {
+        return Err(damaged());
     }
     let mut limits = Limits::default();
     limits.max_alloc = Some(ALLOC);
@@ -76,7 +78,18 @@ fn refused(error: ImageError) -> ChildFailure {
             return crate::child::failure(TranscodeError::Io { doing: "read a picture", source });
         }
     }
+    damaged()
+}
+
+fn damaged() -> ChildFailure {
     ChildFailure::poison("picture_damaged", "this picture is damaged or incomplete; please save it again and upload the new file")
+}
+
+/// Whether a JPEG has an end after its last scan. The decoder makes grey of what is missing, and nobody would be told.
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    let last = |marker: u8| bytes.windows(2).rposition(|pair| pair == [0xff, marker]);
+    let (scan, end) = (last(0xda), last(0xd9));
+    end.is_some() && end > scan
 }
 
 /// Without transparency: JPEG has none, and what shines through a poster is the black of the player.
@@ -94,8 +107,6 @@ fn flat(picture: &DynamicImage) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
-
     use image::codecs::jpeg::JpegEncoder;
     use image::{ImageEncoder, Rgba, RgbaImage};
 
@@ -178,6 +189,7 @@ mod tests {
             (&b"%PDF-1.7 no picture"[..], "picture_unsupported"),
             (b"GIF89a\x01\0\x01\0\0\0\0", "picture_unsupported"),
             (&whole[..whole.len() / 2], "picture_damaged"),
+            (&encoded(&halves(640, 360), ImageFormat::Jpeg)[..2000], "picture_damaged"),
             (&encoded(&halves(64, 64), ImageFormat::Png), "picture_too_small"),
             (&huge, "picture_too_large"),
         ] {
