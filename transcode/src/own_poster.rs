@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_gets_a_code_and_a_sentence() {
-        let whole = encoded(&halves(640, 360), ImageFormat::Png);
+        let (whole, jpeg) = (encoded(&halves(640, 360), ImageFormat::Png), encoded(&halves(640, 360), ImageFormat::Jpeg));
         let mut huge = encoded(&halves(640, 360), ImageFormat::Png);
         huge[16..24].copy_from_slice(&[0, 0, 0x40, 0, 0, 0, 0x20, 0]);
         let crc = {
@@ -189,7 +189,7 @@ mod tests {
             (&b"%PDF-1.7 no picture"[..], "picture_unsupported"),
             (b"GIF89a\x01\0\x01\0\0\0\0", "picture_unsupported"),
             (&whole[..whole.len() / 2], "picture_damaged"),
-            (&encoded(&halves(640, 360), ImageFormat::Jpeg)[..2000], "picture_damaged"),
+            (&jpeg[..jpeg.len() / 2], "picture_damaged"),
             (&encoded(&halves(64, 64), ImageFormat::Png), "picture_too_small"),
             (&huge, "picture_too_large"),
         ] {
