@@ -182,6 +182,9 @@ pub struct Ingest {
     /// Whose they are [default: an operator's account].
     #[arg(long = "as", value_name = "EMAIL")]
     pub owner: Option<String>,
+    /// The one file is to take this asset's place: what is shown stays until the new version is ready, and can be restored.
+    #[arg(long, value_name = "ASSET", conflicts_with = "course")]
+    pub replace: Option<AssetId>,
     /// Wait until every file is published or refused.
     #[arg(long)]
     pub wait: bool,

@@ -69,6 +69,10 @@ pub async fn sweep(env: &Env, holder: &str) -> Result<Option<Swept>> {
         .execute(&env.db)
         .await
         .context("forget packages that were replaced long ago")?;
+    sqlx::query!("delete from posters where not stored and made_at < now() - make_interval(secs => $1)", chaos::grace(GRACE).as_secs_f64())
+        .execute(&env.db)
+        .await
+        .context("forget pictures whose upload broke off")?;
     let objects = orphans(env).await?;
     kernel::crash_point!("janitor.listed");
     for key in &objects {
@@ -107,9 +111,11 @@ pub async fn orphans(env: &Env) -> Result<Vec<Key>> {
          union all select prefix from encodings
          union all select prefix from replaced_streams where replaced_at >= now() - make_interval(secs => $1)
          union all select prefix from documents where prefix is not null
+         union all select prefix from posters where stored or made_at >= now() - make_interval(secs => $2)
          union all select object_key from certificates where object_key is not null
          union all select 'sources/' || encode(sha256, 'hex') from sources",
         replaced_grace(env),
+        chaos::grace(GRACE).as_secs_f64(),
     )
     .fetch_all(&env.db)
     .await

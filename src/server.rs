@@ -264,7 +264,7 @@ impl utoipa::Modify for BearerToken {
 fn api(parts: &[Part], searcher: Arc<Searcher>) -> OpenApiRouter<Env> {
     let mut api = OpenApiRouter::with_openapi(Description::openapi());
     if parts.contains(&Part::Api) {
-        api = api.merge(lms::router()).merge(ingest::router()).merge(certgen::router());
+        api = api.merge(lms::router()).merge(ingest::router()).merge(transcode::router()).merge(certgen::router());
     }
     if parts.contains(&Part::Search) {
         api = api.merge(search_api::router(searcher));

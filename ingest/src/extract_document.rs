@@ -24,8 +24,11 @@ pub const CAPTIONS: &str = "captions.vtt";
 
 pub async fn extract_document(ctx: Ctx, job: ExtractDocument) -> Result<Done, Failure> {
     let asset_id = job.asset_id;
-    let found = sqlx::query!("select media_type, source_sha256 from assets where id = $1", asset_id.0).fetch_optional(&ctx.env.db).await?;
-    let Some(asset) = found else { return ctx.skip("its asset is gone").await };
+    let found = sqlx::query!(
+        r#"select media_type, source_sha256, coalesce(version_of, id) as "home!", version from assets where id = $1"#,
+        asset_id.0
+    );
+    let Some(asset) = found.fetch_optional(&ctx.env.db).await? else { return ctx.skip("its asset is gone").await };
     let Some(format) = asset.media_type.as_deref().and_then(Format::of_media_type) else {
         return ctx.skip("its asset is no document").await;
     };
@@ -36,7 +39,7 @@ pub async fn extract_document(ctx: Ctx, job: ExtractDocument) -> Result<Done, Fa
 
     let mut prefix = None;
     if let Body::Cues { cues } = &reading.extracted.body {
-        let folder = ctx.prefix(asset_id);
+        let folder = ctx.prefix(asset.home.into());
         ctx.env.store.put(&Key::in_prefix(&folder, CAPTIONS)?, captions::to_webvtt(cues).into()).await?;
         kernel::crash_point!("extract.object");
         prefix = Some(folder);
@@ -48,11 +51,12 @@ pub async fn extract_document(ctx: Ctx, job: ExtractDocument) -> Result<Done, Fa
     if source != Some(asset.source_sha256) {
         return done.commit_silent().await;
     }
-    write(done.conn(), asset_id, prefix.as_ref(), &reading).await?;
+    let space = Space { home: asset.home.into(), version: asset.version };
+    write(done.conn(), asset_id, space, prefix.as_ref(), &reading).await?;
     done.commit(Event::Extracted { asset_id }).await
 }
 
-async fn write(conn: &mut PgConnection, asset_id: AssetId, prefix: Option<&Prefix>, reading: &Reading) -> anyhow::Result<()> {
+async fn write(conn: &mut PgConnection, asset_id: AssetId, space: Space, prefix: Option<&Prefix>, reading: &Reading) -> anyhow::Result<()> {
     let extracted = &reading.extracted;
     sqlx::query!(
         "insert into documents (asset_id, prefix, pages, language, notice, outline, made_by)
@@ -70,13 +74,13 @@ async fn write(conn: &mut PgConnection, asset_id: AssetId, prefix: Option<&Prefi
     .execute(&mut *conn)
     .await
     .context("write the document's row")?;
-    replace_chunks(conn, asset_id, &reading.chunks).await?;
+    replace_chunks(conn, asset_id, space, &reading.chunks).await?;
     index_marks::mark(conn, asset_id).await
 }
 
-async fn replace_chunks(conn: &mut PgConnection, asset_id: AssetId, chunks: &[Chunk]) -> anyhow::Result<()> {
+async fn replace_chunks(conn: &mut PgConnection, asset_id: AssetId, space: Space, chunks: &[Chunk]) -> anyhow::Result<()> {
     sqlx::query!("delete from chunks where asset_id = $1", asset_id.0).execute(&mut *conn).await.context("delete the old chunks")?;
-    let rows: Vec<Row<'_>> = chunks.iter().map(|chunk| Row { id: id(asset_id, chunk), chunk }).collect();
+    let rows: Vec<Row<'_>> = chunks.iter().map(|chunk| Row { id: space.id(chunk), chunk }).collect();
     // One statement for all: a book has thousands.
     sqlx::query!(
         "insert into chunks (id, asset_id, ordinal, text, heading_path, locator, content_hash, tokens)
@@ -99,9 +103,22 @@ struct Row<'c> {
     chunk: &'c Chunk,
 }
 
-/// UUIDv5 of asset, ordinal and content: the same chunk keeps its id when a document is read again.
-fn id(asset_id: AssetId, chunk: &Chunk) -> Uuid {
-    Uuid::new_v5(&asset_id.0, format!("{} {}", chunk.ordinal, chunk.content_hash).as_bytes())
+/// Whose chunks they are: versions of one asset may say the same in the same place, and their rows are there at once.
+#[derive(Clone, Copy)]
+struct Space {
+    /// The asset that learners know.
+    home: AssetId,
+    version: i32,
+}
+
+impl Space {
+    /// UUIDv5 of asset, version, ordinal and content: the same chunk keeps its id when a document is read again, and takes it
+    /// along when its version is shown or kept.
+    fn id(self, chunk: &Chunk) -> Uuid {
+        let place = format!("{} {}", chunk.ordinal, chunk.content_hash);
+        let name = if self.version == 1 { place } else { format!("version {} {place}", self.version) };
+        Uuid::new_v5(&self.home.0, name.as_bytes())
+    }
 }
 
 /// An entry of `documents.outline`.
@@ -140,7 +157,10 @@ mod tests {
 
     #[test]
     fn ids_are_stable_and_differ_by_place_and_content() {
-        let asset = AssetId::new();
+        let (one, two) = {
+            let home = AssetId::new();
+            (Space { home, version: 1 }, Space { home, version: 2 })
+        };
         let chunk = |ordinal, hash: &str| Chunk {
             ordinal,
             text: "x".into(),
@@ -149,8 +169,9 @@ mod tests {
             tokens: 1,
             content_hash: hash.into(),
         };
-        assert_eq!(id(asset, &chunk(0, "aa")), id(asset, &chunk(0, "aa")));
-        assert_ne!(id(asset, &chunk(0, "aa")), id(asset, &chunk(1, "aa")));
-        assert_ne!(id(asset, &chunk(0, "aa")), id(asset, &chunk(0, "bb")));
+        assert_eq!(one.id(&chunk(0, "aa")), one.id(&chunk(0, "aa")));
+        assert_ne!(one.id(&chunk(0, "aa")), one.id(&chunk(1, "aa")));
+        assert_ne!(one.id(&chunk(0, "aa")), one.id(&chunk(0, "bb")));
+        assert_ne!(one.id(&chunk(0, "aa")), two.id(&chunk(0, "aa")), "each version has its own");
     }
 }

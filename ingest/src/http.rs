@@ -131,7 +131,7 @@ async fn post(
     Ok((StatusCode::CREATED, location, Json(shown(intent, accepted))).into_response())
 }
 
-fn announced_sha256(headers: &HeaderMap) -> Result<Option<[u8; 32]>, ApiError> {
+pub(crate) fn announced_sha256(headers: &HeaderMap) -> Result<Option<[u8; 32]>, ApiError> {
     let Some(value) = headers.get(SHA256) else { return Ok(None) };
     let mut sha256 = [0; 32];
     value
@@ -142,7 +142,7 @@ fn announced_sha256(headers: &HeaderMap) -> Result<Option<[u8; 32]>, ApiError> {
         .ok_or_else(|| ApiError::bad_request("checksum_invalid", "X-Content-SHA256 must be 64 hexadecimal digits"))
 }
 
-fn answer(error: UploadError) -> ApiError {
+pub(crate) fn answer(error: UploadError) -> ApiError {
     let status = match &error {
         UploadError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         UploadError::Incomplete | UploadError::Empty => StatusCode::BAD_REQUEST,

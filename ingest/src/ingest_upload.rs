@@ -17,7 +17,7 @@ use crate::sniff::{self, HEAD_BYTES};
 
 pub async fn ingest_upload(ctx: Ctx, job: IngestUpload) -> Result<Done, Failure> {
     let asset_id = job.asset_id;
-    let found = sqlx::query!("select course_id, parent_id, file_name, source_sha256 from assets where id = $1", asset_id.0)
+    let found = sqlx::query!("select course_id, parent_id, file_name, source_sha256, version_of from assets where id = $1", asset_id.0)
         .fetch_optional(&ctx.env.db)
         .await?;
     let Some(asset) = found else { return ctx.skip("its asset is gone").await };
@@ -28,6 +28,18 @@ pub async fn ingest_upload(ctx: Ctx, job: IngestUpload) -> Result<Done, Failure>
     if asset.parent_id.is_some() && kind != Kind::Captions {
         let refusal = Refusal::CaptionsInvalid;
         return Err(Failure::poison(refusal.code(), "this was uploaded as captions, but it is neither WebVTT nor SRT"));
+    }
+
+    if let Some(shown) = asset.version_of {
+        let wanted = sqlx::query_scalar!(r#"select kind as "kind: Kind" from assets where id = $1"#, shown).fetch_one(&ctx.env.db).await?;
+        if let Some(wanted) = wanted.filter(|wanted| named(*wanted) != named(kind)) {
+            let sentence = format!(
+                "this file is {}, but it was to take the place of {}; upload it as something of its own",
+                named(kind),
+                named(wanted)
+            );
+            return Err(Failure::poison("replacement_of_another_kind", sentence));
+        }
     }
 
     kernel::crash_point!("ingest.looked");
@@ -54,11 +66,22 @@ pub async fn ingest_upload(ctx: Ctx, job: IngestUpload) -> Result<Done, Failure>
         .execute(done.conn())
         .await?;
     }
-    for paired in pair(done.conn(), asset_id, asset.course_id, kind).await? {
-        index_marks::mark(done.conn(), paired).await?;
+    // What takes something's place has the captions, or the recording, of what it replaces.
+    if asset.version_of.is_none() {
+        for paired in pair(done.conn(), asset_id, asset.course_id, kind).await? {
+            index_marks::mark(done.conn(), paired).await?;
+        }
     }
     index_marks::mark(done.conn(), asset_id).await?;
     done.commit(Event::Ingested { asset_id, media: kind }).await
+}
+
+fn named(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Video | Kind::Audio => "a recording",
+        Kind::Document => "a document",
+        Kind::Captions => "captions",
+    }
 }
 
 /// The first bytes of an object, as many as [`sniff::sniff`] looks at.
@@ -85,7 +108,7 @@ async fn pair(conn: &mut PgConnection, asset_id: AssetId, course_id: uuid::Uuid,
         .context("wait for the turn to pair captions")?;
     let rows = sqlx::query!(
         "select id, kind as \"kind!\", parent_id, file_name from assets
-          where course_id = $1 and kind in ('video', 'audio', 'captions') and state <> 'failed'
+          where course_id = $1 and kind in ('video', 'audio', 'captions') and state in ('processing', 'published') and version_of is null
           order by id",
         course_id,
     )

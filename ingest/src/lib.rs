@@ -5,8 +5,8 @@
 //! process, whose entry is [`child`]. It does not look into recordings, which is `transcode`'s business, and makes
 //! neither vectors nor an index.
 //!
-//! Shell: [`upload`] and [`http`] take files in, `edit_captions` lets captions be corrected, [`register`] adds the jobs
-//! that read them and that publish assets.
+//! Shell: [`upload`] and [`http`] take files in, `edit_captions` lets captions be corrected, [`replace`] and `versions` give an
+//! asset another source, [`register`] adds the jobs that read them and that publish assets (`switch`: in place of others).
 
 pub mod child;
 pub mod chunk;
@@ -19,10 +19,13 @@ mod ingest_upload;
 mod publish;
 mod read_document;
 pub mod refusal;
+pub mod replace;
 pub mod sniff;
+mod switch;
 #[cfg(test)]
 mod tests;
 pub mod upload;
+mod versions;
 
 use kernel::env::Env;
 use kernel::jobs::Runner;
@@ -32,7 +35,7 @@ pub use extract_document::CAPTIONS;
 
 /// Every route of this room, relative to `/api/v1`.
 pub fn router() -> OpenApiRouter<Env> {
-    http::router().merge(edit_captions::router())
+    http::router().merge(edit_captions::router()).merge(versions::router())
 }
 
 /// Adds the handlers of `IngestUpload`, `ExtractDocument` and `PublishAsset`.

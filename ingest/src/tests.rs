@@ -6,6 +6,7 @@ mod captions;
 mod documents;
 mod jobs;
 mod uploads;
+mod versions;
 
 use std::path::PathBuf;
 use std::sync::Arc;

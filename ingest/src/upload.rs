@@ -20,6 +20,8 @@ use kernel::store::{Received, sources};
 use time::OffsetDateTime;
 use tokio_util::io::ReaderStream;
 
+use crate::replace::{self, Replacement};
+
 /// Longest file name, in characters; more than any file system takes.
 const MAX_NAME: usize = 255;
 /// Longest title, in characters.
@@ -95,7 +97,7 @@ impl UploadError {
     }
 
     /// Tells a full disk from other trouble of ours.
-    fn from_storage(error: anyhow::Error) -> Self {
+    pub(crate) fn from_storage(error: anyhow::Error) -> Self {
         let is_full = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(is_disk_full);
         if is_full { Self::DiskFull } else { Self::Internal(error) }
     }
@@ -123,16 +125,40 @@ pub async fn store_path(
     path: &Path,
     cause: &Cause,
 ) -> Result<Result<AssetId, Rejected>> {
+    let intent = Intent { course_id, owner_id, file_name: name_of(path), title: None, captions_for: None };
+    let stored = async { Ok(accept(env, &intent, receive_path(env, path).await?, cause).await?.asset_id) };
+    told(stored.await, path)
+}
+
+/// As [`store_path`], for a file that is to take an asset's place; answers the asset that is being made of it.
+///
+/// # Errors
+/// As [`store_path`].
+pub async fn replace_by_path(
+    env: &Env,
+    asset_id: AssetId,
+    owner_id: AccountId,
+    path: &Path,
+    cause: &Cause,
+) -> Result<Result<AssetId, Rejected>> {
+    let replacement = Replacement { asset_id, owner_id, file_name: name_of(path) };
+    let stored = async { Ok(replace::accept(env, &replacement, receive_path(env, path).await?, cause).await?.asset_id) };
+    told(stored.await, path)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().chars().take(MAX_NAME).collect()
+}
+
+async fn receive_path(env: &Env, path: &Path) -> Result<Received, UploadError> {
     let file = tokio::fs::File::open(path).await.with_context(|| format!("open {}", path.display()))?;
     let bytes = file.metadata().await.with_context(|| format!("look at {}", path.display()))?.len();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let intent = Intent { course_id, owner_id, file_name: name.chars().take(MAX_NAME).collect(), title: None, captions_for: None };
-    let stored = async {
-        let received = receive(env, ReaderStream::with_capacity(file, PIECE), Some(bytes)).await?;
-        accept(env, &intent, received, cause).await
-    };
-    match stored.await {
-        Ok(accepted) => Ok(Ok(accepted.asset_id)),
+    receive(env, ReaderStream::with_capacity(file, PIECE), Some(bytes)).await
+}
+
+fn told(stored: Result<AssetId, UploadError>, path: &Path) -> Result<Result<AssetId, Rejected>> {
+    match stored {
+        Ok(asset_id) => Ok(Ok(asset_id)),
         Err(UploadError::Internal(error)) => Err(error.context(format!("store {}", path.display()))),
         Err(refused) => Ok(Err(Rejected { code: refused.code(), reason: refused.to_string() })),
     }
@@ -223,10 +249,7 @@ async fn record(env: &Env, intent: &Intent, accepted: &Accepted, received: &Rece
 
 /// The title that the asset will have.
 fn check(intent: &Intent) -> Result<String, UploadError> {
-    let fits = |text: &str, most: usize| !text.contains('\0') && text.chars().count() <= most;
-    if intent.file_name.is_empty() || !fits(&intent.file_name, MAX_NAME) {
-        return Err(UploadError::Name);
-    }
+    check_name(&intent.file_name)?;
     match intent.title.as_deref().map(str::trim).filter(|title| !title.is_empty()) {
         Some(title) if fits(title, MAX_TITLE) => Ok(title.to_owned()),
         Some(_) => Err(UploadError::Title),
@@ -234,10 +257,19 @@ fn check(intent: &Intent) -> Result<String, UploadError> {
     }
 }
 
+/// Whether a file can be called so.
+pub(crate) fn check_name(name: &str) -> Result<(), UploadError> {
+    if name.is_empty() || !fits(name, MAX_NAME) { Err(UploadError::Name) } else { Ok(()) }
+}
+
+fn fits(text: &str, most: usize) -> bool {
+    !text.contains('\0') && text.chars().count() <= most
+}
+
 async fn check_parent(env: &Env, intent: &Intent) -> Result<(), UploadError> {
     let Some(parent) = intent.captions_for else { return Ok(()) };
     let fits = sqlx::query_scalar!(
-        "select exists (select 1 from assets where id = $1 and course_id = $2 and (kind is null or kind in ('video', 'audio'))) as \"fits!\"",
+        "select exists (select 1 from assets where id = $1 and course_id = $2 and version_of is null and (kind is null or kind in ('video', 'audio'))) as \"fits!\"",
         parent.0,
         intent.course_id.0,
     )

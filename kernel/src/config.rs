@@ -263,6 +263,7 @@ impl std::fmt::Debug for Security {
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     pub upload_bytes: u64,
+    pub versions: u16,
     pub query_bytes: usize,
 }
 

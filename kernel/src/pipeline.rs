@@ -37,6 +37,8 @@ pub enum Event {
     Indexed { asset_id: AssetId },
     /// Learners can see the asset from now on.
     Published { asset_id: AssetId },
+    /// Learners see another version of the asset from now on.
+    Replaced { asset_id: AssetId },
     /// The asset cannot be processed; its row says why.
     AssetFailed { asset_id: AssetId },
     /// A learner finished a course.
@@ -64,7 +66,7 @@ pub fn next(event: &Event) -> Vec<AnyJob> {
             vec![PublishAsset { asset_id }.into()]
         }
         Event::CourseCompleted { certificate_id } => vec![RenderCertificate { certificate_id }.into()],
-        Event::AssetFailed { .. } => vec![UpdateIndex {}.into()],
+        Event::AssetFailed { .. } | Event::Replaced { .. } => vec![UpdateIndex {}.into()],
         Event::Published { .. } | Event::CertificateIssued { .. } => vec![],
     }
 }
@@ -101,6 +103,7 @@ impl Event {
             Self::Embedded { .. } => "Embedded",
             Self::Indexed { .. } => "Indexed",
             Self::Published { .. } => "Published",
+            Self::Replaced { .. } => "Replaced",
             Self::AssetFailed { .. } => "AssetFailed",
             Self::CourseCompleted { .. } => "CourseCompleted",
             Self::CertificateIssued { .. } => "CertificateIssued",
@@ -122,6 +125,7 @@ impl Event {
             | Self::Embedded { asset_id }
             | Self::Indexed { asset_id }
             | Self::Published { asset_id }
+            | Self::Replaced { asset_id }
             | Self::AssetFailed { asset_id } => Some(asset_id),
             Self::CourseCompleted { .. } | Self::CertificateIssued { .. } => None,
         }

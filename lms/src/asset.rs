@@ -73,6 +73,8 @@ pub enum AssetState {
     Processing,
     Published,
     Failed,
+    /// An earlier version of another asset, or captions of one: whole, and shown to nobody.
+    Kept,
 }
 
 /// Why an asset cannot be published.
@@ -114,7 +116,8 @@ pub async fn load(
         r#"select a.id, a.course_id, a.parent_id, a.file_name, a.title, a.kind as "kind: Kind", a.media_type, a.state as "state: AssetState",
                   a.failure_code, a.failure_reason, a.failure_stage, a.failure_attempt, a.created_at, a.published_at,
                   a.sdh, a.auto, s.duration_ms as "duration_ms?", coalesce(s.complete, true) as "complete!", d.pages, coalesce(a.language, d.language) as language,
-                  case when s.manifest -> 'posters' ? a.poster_file then s.prefix || '/' || a.poster_file else s.poster end as poster,
+                  coalesce((select p.prefix || '/' || a.poster_file from posters p where p.asset_id = a.id and p.stored and a.poster_file = 'uploaded.jpg'),
+                           case when s.manifest -> 'posters' ? a.poster_file then s.prefix || '/' || a.poster_file else s.poster end) as poster,
                   -- Automatic captions that could not be made are no failure of the recording; nobody misses them who has others.
                   coalesce(d.notice, s.manifest -> 'notices' ->> 0, (
                     select case when j.state = 'dead' then j.failure_code end from jobs j

@@ -71,6 +71,8 @@ async fn list(
     let ids = sqlx::query_scalar!(
         "select id from assets
           where course_id = $1 and ($2 or state = 'published') and ($3::uuid is null or id < $3)
+            and version_of is null and state <> 'kept'
+            and not exists (select 1 from assets p where p.id = assets.parent_id and p.version_of is not null)
           order by id desc limit $4",
         id.0,
         access == CourseAccess::Editor,

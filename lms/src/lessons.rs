@@ -112,8 +112,9 @@ async fn replace_assets(
     ids: &[AssetId],
 ) -> Result<Vec<Asset>, ApiError> {
     let uuids: Vec<_> = ids.iter().map(|id| id.0).collect();
-    let own =
-        sqlx::query_scalar!("select id from assets where course_id = $1 and id = any($2)", course.0, &uuids).fetch_all(&mut *conn).await?;
+    let own = sqlx::query_scalar!("select id from assets where course_id = $1 and version_of is null and id = any($2)", course.0, &uuids)
+        .fetch_all(&mut *conn)
+        .await?;
     let faults: Vec<FieldError> = uuids
         .iter()
         .enumerate()

@@ -85,7 +85,8 @@ async fn assets(
     let rows = sqlx::query!(
         r#"select a.id, la.lesson_id as "lesson_id?"
              from assets a left join lesson_assets la on la.asset_id = a.id
-            where a.course_id = $1
+            where a.course_id = $1 and a.version_of is null and a.state <> 'kept'
+              and not exists (select 1 from assets p where p.id = a.parent_id and p.version_of is not null)
               and ($2 or (a.state = 'published' and (la.lesson_id is not null or a.kind <> 'captions' or a.parent_id is null)))
             order by la.lesson_id, la.position, a.created_at, a.id"#,
         course.0,

@@ -25,7 +25,8 @@ pub(crate) fn router() -> OpenApiRouter<Env> {
 }
 
 /// All addresses are relative to the origin, yours alone, and end after a while: ask again before that, and put the token
-/// of the new addresses (the part after `/stream/`) into those you have.
+/// of the new addresses (the part after `/stream/`) into those you have. Where the part after the asset's id has changed, the
+/// film was made anew or replaced: go on with the new addresses.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"hls_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/master.m3u8", "expires_in": 300,
     "poster_url": "/stream/1795172400.0193….kXo…/0193…/0193….1/poster.jpg", "storyboard_url": null, "duration_ms": 121400, "complete": true, "kind": "video",
@@ -80,7 +81,8 @@ async fn playback(State(env): State<Env>, who: Principal, Id(id): Id<AssetId>, h
     access::asset(&mut conn, &who, id).await?;
     let row = sqlx::query!(
         r#"select a.state, a.kind as "kind: Kind", s.prefix as "prefix?", s.manifest #>> '{storyboard,file}' as storyboard,
-                  case when s.manifest -> 'posters' ? a.poster_file then s.prefix || '/' || a.poster_file else s.poster end as poster,
+                  coalesce((select p.prefix || '/' || a.poster_file from posters p where p.asset_id = a.id and p.stored and a.poster_file = 'uploaded.jpg'),
+                           case when s.manifest -> 'posters' ? a.poster_file then s.prefix || '/' || a.poster_file else s.poster end) as poster,
                   s.duration_ms as "duration_ms?", s.complete as "complete?"
              from assets a left join streams s on s.asset_id = a.id where a.id = $1"#,
         id.0,

@@ -1,4 +1,5 @@
-//! Posters: the pictures that a recording's package has of itself, and which of them stands for it.
+//! Posters: the pictures that a recording's package has of itself, the one that was uploaded for it, and which of them stands
+//! for it. Uploading is `transcode`'s.
 
 use axum::extract::State;
 use kernel::access;
@@ -20,7 +21,10 @@ pub(crate) fn router() -> OpenApiRouter<Env> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(choose))
 }
 
-/// A picture out of the recording.
+/// The picture that was uploaded for a video, where there is one.
+const UPLOADED: &str = "uploaded.jpg";
+
+/// A picture out of the recording, or one that was uploaded for it (`uploaded.jpg`).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"file": "poster-2.jpg", "url": "/media/1795172400.kXo…/assets/0193…/0193….1/poster-2.jpg", "chosen": true}))]
 struct Poster {
@@ -86,7 +90,8 @@ async fn choose(
 
 async fn posters(conn: &mut PgConnection, env: &Env, who: &Principal, id: AssetId) -> Result<Vec<Poster>, ApiError> {
     let row = sqlx::query!(
-        r#"select a.kind as "kind: Kind", a.poster_file, s.prefix as "prefix?", s.poster, s.manifest -> 'posters' as candidates
+        r#"select a.kind as "kind: Kind", a.poster_file, s.prefix as "prefix?", s.poster, s.manifest -> 'posters' as candidates,
+                  (select p.prefix from posters p where p.asset_id = a.id and p.stored) as uploaded
              from assets a left join streams s on s.asset_id = a.id where a.id = $1"#,
         id.0,
     )
@@ -96,10 +101,11 @@ async fn posters(conn: &mut PgConnection, env: &Env, who: &Principal, id: AssetI
         return Err(ApiError::conflict("asset_has_no_poster", "this asset has no pictures to choose from, or none yet"));
     };
     let own = poster.rsplit('/').next().unwrap_or_default();
-    let files = files(own, row.candidates);
-    let chosen = row.poster_file.filter(|file| files.contains(file)).unwrap_or_else(|| own.to_owned());
-    let folder = delivery::folder(env, who.account_id, id, &Prefix::parse(&prefix)?, env.clock.now());
-    Ok(files.into_iter().map(|file| Poster { url: format!("{folder}/{file}"), chosen: file == chosen, file }).collect())
+    let folder = |prefix: &str| anyhow::Ok(delivery::folder(env, who.account_id, id, &Prefix::parse(prefix)?, env.clock.now()));
+    let mut all: Vec<(String, String)> = files(own, row.candidates).into_iter().map(|file| (prefix.clone(), file)).collect();
+    all.extend(row.uploaded.map(|prefix| (prefix, UPLOADED.to_owned())));
+    let chosen = row.poster_file.filter(|chosen| all.iter().any(|(_, file)| file == chosen)).unwrap_or_else(|| own.to_owned());
+    all.into_iter().map(|(prefix, file)| Ok(Poster { url: format!("{}/{file}", folder(&prefix)?), chosen: file == chosen, file })).collect()
 }
 
 /// The candidates, and the program's own choice where it is none of them.

@@ -21,11 +21,19 @@ use crate::snippet::snippet;
 
 /// Ranks what the legs found, after asking Postgres which of it may be shown.
 pub(crate) async fn rank(conn: &mut PgConnection, scope: &Scope, legs: &Legs) -> Result<Ranked> {
-    let assets: HashSet<Uuid> =
-        legs.lexical.iter().map(|hit| hit.asset_id.0).chain(legs.vector.iter().map(|near| near.asset_id.0)).collect();
     // what the index found may be gone, and what the vectors found too: a replica may be behind
     let chunks: HashSet<Uuid> =
         legs.lexical.iter().filter_map(|hit| hit.chunk_id).chain(legs.vector.iter().map(|near| near.chunk_id)).collect();
+    // whose they are now: the index may still have them under another version of an asset
+    let owners: HashMap<Uuid, AssetId> =
+        sqlx::query!("select id, asset_id from chunks where id = any($1)", &chunks.iter().copied().collect::<Vec<_>>())
+            .fetch_all(&mut *conn)
+            .await
+            .context("check what was found")?
+            .into_iter()
+            .map(|row| (row.id, AssetId(row.asset_id)))
+            .collect();
+    let assets: HashSet<Uuid> = legs.lexical.iter().map(|hit| hit.asset_id.0).chain(owners.values().map(|asset| asset.0)).collect();
     let documents: HashMap<AssetId, AssetId> = sqlx::query!(
         "select a.id, coalesce(p.id, a.id) as \"document!\" from assets a
            left join assets p on a.kind = 'captions' and p.id = a.parent_id and p.course_id = a.course_id and p.state = 'published'
@@ -33,20 +41,13 @@ pub(crate) async fn rank(conn: &mut PgConnection, scope: &Scope, legs: &Legs) ->
         &assets.into_iter().collect::<Vec<_>>(),
         &scope.course_ids(),
     )
-    .fetch_all(&mut *conn)
+    .fetch_all(conn)
     .await
     .context("check what was found")?
     .into_iter()
     .map(|row| (AssetId(row.id), AssetId(row.document)))
     .collect();
-    let existing: HashSet<Uuid> =
-        sqlx::query_scalar!("select id from chunks where id = any($1)", &chunks.iter().copied().collect::<Vec<_>>())
-            .fetch_all(conn)
-            .await
-            .context("check what was found")?
-            .into_iter()
-            .collect();
-    Ok(legs.rank(|asset| documents.get(&asset).copied(), |chunk| existing.contains(&chunk)))
+    Ok(legs.rank(|asset| documents.get(&asset).copied(), |chunk| owners.get(&chunk).copied()))
 }
 
 struct Asset {

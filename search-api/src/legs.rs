@@ -37,19 +37,20 @@ struct Scores {
 
 impl Legs {
     /// Ranks documents. `document` says which document an asset's chunks belong to (captions belong to their video)
-    /// and None for what is not to be shown; `chunk` says whether a chunk still exists.
-    pub(crate) fn rank(&self, document: impl Fn(AssetId) -> Option<AssetId>, chunk: impl Fn(Uuid) -> bool) -> Ranked {
+    /// and None for what is not to be shown; `owner` says whose a chunk is, and None when it does not exist any more.
+    pub(crate) fn rank(&self, document: impl Fn(AssetId) -> Option<AssetId>, owner: impl Fn(Uuid) -> Option<AssetId>) -> Ranked {
         let mut documents: HashMap<AssetId, Document> = HashMap::new();
         for hit in &self.lexical {
-            let Some(key) = document(hit.asset_id) else { continue };
+            let of = hit.chunk_id.map_or(Some(hit.asset_id), &owner);
+            let Some(key) = of.and_then(&document) else { continue };
+            let found = documents.entry(key).or_default();
             match hit.chunk_id {
-                None => raise(&mut documents.entry(key).or_default().title, hit.score),
-                Some(id) if chunk(id) => raise(&mut documents.entry(key).or_default().chunks.entry(id).or_default().words, hit.score),
-                Some(_) => {}
+                None => raise(&mut found.title, hit.score),
+                Some(id) => raise(&mut found.chunks.entry(id).or_default().words, hit.score),
             }
         }
-        for near in self.vector.iter().filter(|near| chunk(near.chunk_id)) {
-            let Some(key) = document(near.asset_id) else { continue };
+        for near in &self.vector {
+            let Some(key) = owner(near.chunk_id).and_then(&document) else { continue };
             raise(&mut documents.entry(key).or_default().chunks.entry(near.chunk_id).or_default().meaning, near.similarity);
         }
         let scored: Vec<_> = documents.iter().map(|(key, document)| document.scored(*key)).collect();
@@ -114,7 +115,13 @@ mod tests {
             9 => None,
             _ => Some(asset),
         };
-        let ranked = legs.rank(document, |chunk| chunk != id(666));
+        // chunks are numbered by the asset that they belong to; 80 was moved from 8 to 3 since it was indexed
+        let owner = |chunk: Uuid| match chunk.as_u128() {
+            666 => None,
+            80 => Some(AssetId(id(3))),
+            other => Some(AssetId(id(other / 10))),
+        };
+        let ranked = legs.rank(document, owner);
         ranked.into_iter().map(|(asset, _, chunk)| (asset.0.as_u128(), chunk.map(|chunk| chunk.as_u128()))).collect()
     }
 
@@ -137,6 +144,12 @@ mod tests {
     #[test]
     fn a_title_alone_opens_the_document_as_a_whole() {
         assert_eq!(ranked(&Legs { lexical: vec![word(4, None, 1.0)], ..Legs::default() }), [(4, None)]);
+    }
+
+    #[test]
+    fn a_chunk_counts_for_the_asset_that_has_it_now() {
+        let legs = Legs { lexical: vec![word(8, Some(80), 2.0)], ..Legs::default() };
+        assert_eq!(ranked(&legs), [(3, Some(80))]);
     }
 
     #[test]

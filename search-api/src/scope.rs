@@ -11,7 +11,8 @@ use sqlx::PgConnection;
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
     pub courses: Vec<CourseId>,
-    /// Assets of these courses that are not published: the index holds them before they are.
+    /// Assets of these courses that are not published: the index holds them before they are. Of a version whose place another one
+    /// has just taken it still holds that other one, until it is up to date: whose a chunk is, Postgres is asked.
     pub unpublished: Vec<AssetId>,
 }
 
@@ -23,12 +24,17 @@ impl Scope {
             courses.retain(|id| *id == course);
         }
         let ids: Vec<_> = courses.iter().map(|id| id.0).collect();
-        let unpublished = sqlx::query_scalar!("select id from assets where course_id = any($1) and state <> 'published'", &ids)
-            .fetch_all(conn)
-            .await?
-            .into_iter()
-            .map(AssetId)
-            .collect();
+        let unpublished = sqlx::query_scalar!(
+            "select id from assets a where course_id = any($1) and state <> 'published'
+                and not (state = 'kept' and exists (select 1 from index_dirty d where d.asset_id = a.id)
+                         and not exists (select 1 from index_state i where i.asset_id = a.id))",
+            &ids,
+        )
+        .fetch_all(conn)
+        .await?
+        .into_iter()
+        .map(AssetId)
+        .collect();
         Ok(Self { courses, unpublished })
     }
 

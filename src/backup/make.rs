@@ -142,11 +142,13 @@ async fn referred(conn: &mut PgConnection, env: &Env) -> Result<Vec<Key>> {
     .fetch_all(&mut *conn)
     .await
     .context("read what objects rows refer to")?;
-    let prefixes =
-        sqlx::query_scalar!("select prefix as \"prefix!\" from streams union select prefix from documents where prefix is not null")
-            .fetch_all(&mut *conn)
-            .await
-            .context("read what folders rows refer to")?;
+    let prefixes = sqlx::query_scalar!(
+        "select prefix as \"prefix!\" from streams union select prefix from documents where prefix is not null
+                         union select prefix from posters where stored"
+    )
+    .fetch_all(&mut *conn)
+    .await
+    .context("read what folders rows refer to")?;
     let mut keys = named.iter().map(|key| Key::parse(key)).collect::<Result<Vec<_>>>()?;
     for prefix in prefixes {
         let listed = env.store.list(&prefix).await?;

@@ -71,15 +71,15 @@ fn version(stage: Derived) -> i64 {
     }
 }
 
-/// Assets that lack what the stage makes, at its present version, oldest first. What is being made already, and what
-/// failed for good, is left alone.
+/// Assets that lack what the stage makes, at its present version, oldest first. What is being made already, what
+/// failed for good, and earlier versions are left alone.
 async fn lacking(conn: &mut PgConnection, stage: Derived, limit: i64) -> Result<Vec<AssetId>> {
     let version = version(stage) as i32;
     let ids = match stage {
         Derived::Transcode => {
             sqlx::query_scalar!(
                 "select a.id from assets a left join streams s on s.asset_id = a.id
-                  where a.kind in ('video', 'audio') and a.state <> 'failed' and (s.made_by is null or s.made_by < $1)
+                  where a.kind in ('video', 'audio') and a.state not in ('failed', 'kept') and (s.made_by is null or s.made_by < $1)
                     and not exists (select 1 from jobs j where j.asset_id = a.id and j.kind in ('TranscodeMedia', 'EncodeRun', 'PackageStream')
                                        and j.state in ('queued', 'running', 'parked'))
                   order by a.id limit $2",
@@ -93,7 +93,7 @@ async fn lacking(conn: &mut PgConnection, stage: Derived, limit: i64) -> Result<
         Derived::Transcribe => {
             sqlx::query_scalar!(
                 "select a.id from assets a join streams s on s.asset_id = a.id
-                  where a.state <> 'failed' and s.complete and s.manifest #> '{source,audio}' <> 'null'
+                  where a.state <> 'failed' and a.version_of is null and s.complete and s.manifest #> '{source,audio}' <> 'null'
                     and jsonb_array_length(s.manifest -> 'captions') = 0
                     and not exists (select 1 from assets c where c.parent_id = a.id and c.kind = 'captions' and c.state <> 'failed')
                     and not exists (select 1 from jobs j where j.asset_id = a.id and j.kind = 'TranscribeSpeech'
@@ -107,7 +107,7 @@ async fn lacking(conn: &mut PgConnection, stage: Derived, limit: i64) -> Result<
         Derived::Extract => {
             sqlx::query_scalar!(
                 "select a.id from assets a left join documents d on d.asset_id = a.id
-                  where a.kind in ('document', 'captions') and a.state <> 'failed' and (d.made_by is null or d.made_by < $1)
+                  where a.kind in ('document', 'captions') and a.state not in ('failed', 'kept') and (d.made_by is null or d.made_by < $1)
                     and not exists (select 1 from jobs j where j.asset_id = a.id and j.kind = 'ExtractDocument'
                                        and j.state in ('queued', 'running', 'parked'))
                   order by a.id limit $2",
@@ -124,7 +124,7 @@ async fn lacking(conn: &mut PgConnection, stage: Derived, limit: i64) -> Result<
             // Unchecked at compile time: the table is made at run time, and not everywhere.
             sqlx::query_scalar::<_, uuid::Uuid>(
                 "select a.id from assets a
-                  where a.state <> 'failed'
+                  where a.state not in ('failed', 'kept')
                     and exists (select 1 from chunks c where c.asset_id = a.id
                                    and not exists (select 1 from embeddings e
                                                     where e.content_hash = c.content_hash and e.model = $1 and e.version = $2))

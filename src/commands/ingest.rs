@@ -36,13 +36,16 @@ pub async fn run(world: &World, args: Ingest) -> Result<ExitCode> {
     let env = &world.env;
     let files = collect(&args.paths)?;
     let owner = owner(world, args.owner.as_deref()).await?;
-    let course = course(env, &args.course, owner).await?;
+    let place = match args.replace {
+        Some(asset) => replaced(env, asset, &files).await?,
+        None => Place::In(course(env, &args.course, owner).await?),
+    };
     let bars = MultiProgress::new();
     let mut outcomes = Vec::new();
     let begun = Instant::now();
     for path in &files {
         let bar = bars.add(bar(path));
-        outcomes.push((store(env, course, owner, path, &bar).await?, bar));
+        outcomes.push((store(env, place, owner, path, &bar).await?, bar));
     }
     if args.wait {
         let stop = CancellationToken::new();
@@ -64,6 +67,25 @@ pub async fn run(world: &World, args: Ingest) -> Result<ExitCode> {
     }
     let refused = outcomes.iter().any(|outcome| matches!(outcome.state.as_str(), "refused" | "failed"));
     Ok(if refused { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+}
+
+/// What becomes of a file.
+#[derive(Clone, Copy)]
+enum Place {
+    In(CourseId),
+    Instead(AssetId),
+}
+
+/// The asset whose place the one file takes.
+async fn replaced(env: &Env, asset: AssetId, files: &[PathBuf]) -> Result<Place> {
+    if files.len() != 1 {
+        bail!("one file takes the place of an asset, not {}", files.len());
+    }
+    let found = sqlx::query_scalar!("select id from assets where id = $1 and version_of is null", asset.0)
+        .fetch_optional(&env.db)
+        .await
+        .context("look for the asset to replace")?;
+    found.map(|id| Place::Instead(id.into())).with_context(|| format!("there is no asset {asset}"))
 }
 
 /// The files named, and every file in the folders named; hidden ones are left out.
@@ -143,12 +165,16 @@ async fn course(env: &Env, wanted: &str, owner: AccountId) -> Result<CourseId> {
     Ok(id)
 }
 
-async fn store(env: &Env, course_id: CourseId, owner_id: AccountId, path: &Path, bar: &ProgressBar) -> Result<Outcome> {
+async fn store(env: &Env, place: Place, owner_id: AccountId, path: &Path, bar: &ProgressBar) -> Result<Outcome> {
     let begun = Instant::now();
     tell(bar, "storing");
     let request_id = Some(format!("cli-{}", uuid::Uuid::now_v7().simple()));
     let cause = Cause { request_id, account_id: Some(owner_id), ..Cause::default() };
-    let (asset_id, refusal) = match ingest::upload::store_path(env, course_id, owner_id, path, &cause).await? {
+    let stored = match place {
+        Place::In(course_id) => ingest::upload::store_path(env, course_id, owner_id, path, &cause).await?,
+        Place::Instead(asset_id) => ingest::upload::replace_by_path(env, asset_id, owner_id, path, &cause).await?,
+    };
+    let (asset_id, refusal) = match stored {
         Ok(asset_id) => (Some(asset_id), None),
         Err(refusal) => (None, Some(refusal)),
     };
@@ -191,11 +217,13 @@ async fn wait(env: &Env, outcomes: &mut [(Outcome, ProgressBar)], begun: Instant
         if open.is_empty() {
             return Ok(());
         }
-        // What can be watched is not done before it is complete.
+        // What can be watched is not done before it is complete. A version that has taken its place has left what it replaced
+        // behind under its own id, kept or deleted already.
         let rows = sqlx::query!(
-            r#"select a.id as "id!", case when s.complete = false and state = 'published' then 'processing' else state end as "state!",
+            r#"select w.id as "id!", case when s.complete = false and state = 'published' then 'processing'
+                                          when coalesce(state, 'kept') = 'kept' then 'published' else state end as "state!",
                       kind, failure_code, failure_reason
-                 from assets a left join streams s on s.asset_id = a.id where id = any($1)"#,
+                 from unnest($1::uuid[]) as w(id) left join assets a on a.id = w.id left join streams s on s.asset_id = a.id"#,
             &open
         )
         .fetch_all(&env.db)

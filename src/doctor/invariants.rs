@@ -98,7 +98,26 @@ async fn digest(env: &Env, key: &Key) -> Result<(Vec<u8>, u64)> {
 }
 
 async fn i3(env: &Env) -> Result<Vec<String>> {
-    let mut offenders = Vec::new();
+    let mut offenders = sqlx::query_scalar!(
+        "select 'asset ' || v.id || ' is a version of ' || s.id || ', which is a version itself' as \"offender!\"
+           from assets v join assets s on s.id = v.version_of where s.version_of is not null
+         union all
+         select 'asset ' || coalesce(version_of, id) || ' has version ' || version || ' ' || count(*) || ' times'
+           from assets group by coalesce(version_of, id), version having count(*) > 1
+         union all
+         select 'asset ' || a.id || ' waits for version ' || a.next_version || ', which is none of its own or not in work'
+           from assets a left join assets n on n.id = a.next_version and n.version_of = a.id and n.state in ('processing', 'failed')
+          where a.next_version is not null and n.id is null
+         union all
+         select 'version ' || a.id || ' is kept without its ' || case when a.kind in ('video', 'audio') then 'stream' else 'document' end
+           from assets a
+          where a.state = 'kept'
+            and case when a.kind in ('video', 'audio') then not exists (select 1 from streams s where s.asset_id = a.id and s.complete)
+                     else not exists (select 1 from documents d where d.asset_id = a.id) end"
+    )
+    .fetch_all(&env.db)
+    .await
+    .context("look at the versions of assets")?;
     for row in sqlx::query!("select asset_id, prefix, manifest from streams").fetch_all(&env.db).await.context("list streams")? {
         let prefix = Prefix::parse(&row.prefix)?;
         let manifest: transcode::Manifest =

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use aes::cipher::{BlockModeDecrypt, KeyIvInit};
 use kernel::db::Postgres;
-use kernel::id::{AccountId, AssetId};
-use kernel::store::{Lives, UrlSigner};
+use kernel::id::{AccountId, AssetId, JobId};
+use kernel::store::{Lives, Prefix, UrlSigner};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -231,12 +231,14 @@ async fn no_address_of_a_stream_opens_for_anybody_else() {
     // Never with a token that is none, has ended, or was made for something else.
     let signer = signer(world.data.path());
     let asset: AssetId = world.video.parse().expect("an id");
+    let stream = Prefix::parse(&format!("assets/{asset}/{}", parts(urls.first().expect("an address"))[2])).expect("a prefix");
     let me: AccountId = account_of(&learner).await.parse().expect("an id");
     let now = OffsetDateTime::now_utc();
-    let own = signer.stream_token(me, asset, now);
-    let ended = signer.stream_token(me, asset, now - Duration::minutes(5));
-    let of_another = signer.stream_token(me, AssetId::new(), now);
-    let of_nobody = signer.stream_token(AccountId::new(), asset, now);
+    let own = signer.stream_token(me, &stream, now);
+    let ended = signer.stream_token(me, &stream, now - Duration::minutes(5));
+    let of_another = signer.stream_token(me, &Prefix::attempt(AssetId::new(), JobId::new(), 1), now);
+    let of_another_version = signer.stream_token(me, &Prefix::attempt(asset, JobId::new(), 1), now);
+    let of_nobody = signer.stream_token(AccountId::new(), &stream, now);
     let other = world.teacher.publish(&world.course, "other.mp4", fixture("tiny.mp4")).await;
     let other = learner.get(&format!("/assets/{}/playback", other["id"].as_str().expect("an id"))).await;
     let [other_token, other_asset, other_version, _] = parts(other["hls_url"].as_str().expect("an address"));
@@ -260,6 +262,7 @@ async fn no_address_of_a_stream_opens_for_anybody_else() {
             (format!("/stream/{ended}/{asset}/{version}/{rest}"), "expired"),
             (format!("/stream/{of_another}/{asset}/{version}/{rest}"), "of another asset"),
             (format!("/stream/{other_token}/{asset}/{version}/{rest}"), "of another asset"),
+            (format!("/stream/{of_another_version}/{asset}/{version}/{rest}"), "of another version"),
             (format!("/media/{token}/assets/{asset}/{version}/{rest}"), "by the other door"),
             (format!("/media/{own}/assets/{asset}/{version}/{rest}"), "by the other door"),
             (format!("/stream/{other_token}/{other_asset}/{other_version}/../../{asset}/{version}/{rest}"), "climbing"),
@@ -292,7 +295,7 @@ async fn no_address_of_a_stream_opens_for_anybody_else() {
     let (status, _) = answer(leaver.request(Method::GET, &format!("/assets/{}/playback", world.video))).await;
     assert_eq!(status, 404);
     let account: AccountId = account.parse().expect("an id");
-    let ended = signer.stream_token(account, asset, now - Duration::minutes(5));
+    let ended = signer.stream_token(account, &stream, now - Duration::minutes(5));
     for url in &left {
         let [_, asset, version, rest] = parts(url);
         if asks_again(rest) {
@@ -388,11 +391,11 @@ async fn who_is_in_the_middle_of_a_replaced_version_can_go_on() {
     assert_ne!(version(&before), version(&after), "it was made anew");
     world.sweep();
     all(200, "within the grace");
-    // A token of the new version is good for the old one: the player renews in the middle of the film.
+    // Who plays it has the rest of their token's life for what is loaded; the next token is one of the new version.
     let [token, ..] = parts(after["hls_url"].as_str().expect("an address"));
     for url in &urls {
         let [_, asset, version, rest] = parts(url);
-        assert_eq!(get(up, &format!("/stream/{token}/{asset}/{version}/{rest}")).status, 200, "{url}");
+        assert_eq!(get(up, &format!("/stream/{token}/{asset}/{version}/{rest}")).status, 403, "{url}");
     }
     let doctor = run(world.data.path(), &["doctor", "--check", "--json"]);
     let findings: Value = serde_json::from_slice(&doctor.stdout).expect("json");

@@ -20,3 +20,4 @@ mod speech;
 mod spine;
 mod traces;
 mod up;
+mod versions;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::assemble::assemble;
+use crate::own_poster;
 use crate::package::{self, Planned};
 use crate::run;
 use crate::{Options, Progress, TranscodeError, speech};
@@ -48,6 +49,8 @@ pub enum Task {
     Listen,
     /// What a speech recogniser made of sound of this length, as captions: `speech::webvtt::Heard`.
     ReadSpeech { duration_ms: u64 },
+    /// The input is a picture that is to be a poster: its width and height.
+    Poster,
 }
 
 /// What was made.
@@ -99,6 +102,10 @@ pub fn run(request: Value, progress: &mut dyn FnMut(u64, u64)) -> Result<Value, 
             let files = manifest.files().into_iter().filter(|file| out.join(file).is_file()).collect();
             done(&out, files, manifest)
         }
+        Task::Poster => {
+            let size = own_poster::make(&input, &out)?;
+            done(&out, vec![own_poster::FILE.to_owned()], size)
+        }
     }
 }
 
@@ -108,7 +115,7 @@ fn done<T: Serialize>(out: &Path, files: Vec<String>, made: T) -> Result<Value, 
     serde_json::to_value(Done { made, files }).map_err(|error| internal(error.to_string()))
 }
 
-fn failure(error: TranscodeError) -> ChildFailure {
+pub(crate) fn failure(error: TranscodeError) -> ChildFailure {
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
     let detail = Some(format!("{error}{cause}"));
     if error.disk_full() {

@@ -7,7 +7,8 @@
 //! here and nowhere else, and only inside a disposable child: [`child`] is that child's side. The worker's is a job per step
 //! (`transcode_media` plans, `encode_run` encodes one run, `package_stream` puts together, `shell` is what they share; `speech`
 //! has captions made by an engine of the operator's), and
-//! [`cli`] the command line's. [`check`] stands apart: it holds any HLS package against the authoring rules
+//! [`cli`] the command line's. `upload_poster` takes pictures of the instructors' own, which `own_poster` makes anew in the
+//! child. [`check`] stands apart: it holds any HLS package against the authoring rules
 //! and shares no parser with the rest.
 //!
 //! It does not know lessons, accounts or search, and it does not decide when something is published.
@@ -37,6 +38,7 @@ mod line;
 mod loudness;
 mod manifest;
 mod open;
+mod own_poster;
 mod package;
 mod package_stream;
 mod picture;
@@ -59,6 +61,7 @@ mod stream;
 mod track;
 mod transcode_media;
 mod turn;
+mod upload_poster;
 mod upright;
 mod x264;
 
@@ -70,6 +73,7 @@ pub use package::{Options, Planned, Progress, transcode};
 pub use probe::{AudioInfo, CaptionInfo, Probe, VideoInfo, probe};
 pub use shell::register;
 pub use speech::engine::look as look_at_speech_engine;
+pub use upload_poster::router;
 
 /// Folders of a stream that only serve its making: what is in them means nothing once the stream is complete.
 pub const MAKINGS: [&str; 2] = [stills::STILLS, draft::FOLDER];

@@ -23,8 +23,8 @@ const THUMB: (u32, u32) = (160, 90);
 const THUMB_QUALITY: u8 = 60;
 
 /// Widest poster, in pixels.
-const POSTER: u32 = 1280;
-const POSTER_QUALITY: u8 = 82;
+pub(crate) const POSTER: u32 = 1280;
+pub(crate) const POSTER_QUALITY: u8 = 82;
 
 /// The stills of one run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ pub fn thumb_size(width: u32, height: u32) -> (u32, u32) {
 }
 
 /// Shrinks (never enlarges) into a box.
-fn shrunk(width: u32, height: u32, box_width: u32, box_height: u32) -> (u32, u32) {
+pub(crate) fn shrunk(width: u32, height: u32, box_width: u32, box_height: u32) -> (u32, u32) {
     let scale = (f64::from(box_width) / f64::from(width)).min(f64::from(box_height) / f64::from(height)).min(1.0);
     let side = |length: u32| ((f64::from(length) * scale).round() as u32).max(1);
     (side(width), side(height))

@@ -10,16 +10,14 @@ use crate::{run, shell};
 
 pub async fn transcode_media(ctx: Ctx, job: TranscodeMedia) -> Result<Done, Failure> {
     let asset_id = job.asset_id;
-    let Some(source) =
-        sqlx::query_scalar!("select source_sha256 from assets where id = $1", asset_id.0).fetch_optional(&ctx.env.db).await?
-    else {
-        return ctx.skip("its asset is gone").await;
-    };
+    // Every version of an asset lies in the folder of the asset that learners know: addresses stay within it.
+    let found = sqlx::query!(r#"select source_sha256, coalesce(version_of, id) as "home!" from assets where id = $1"#, asset_id.0);
+    let Some(asset) = found.fetch_optional(&ctx.env.db).await? else { return ctx.skip("its asset is gone").await };
     let dir = shell::workshop(&ctx)?;
-    let bytes = shell::fetch(&ctx, &source, dir.path()).await?;
+    let bytes = shell::fetch(&ctx, &asset.source_sha256, dir.path()).await?;
     kernel::crash_point!("transcode.fetched");
     let (planned, files): (Planned, _) = shell::step(&ctx, dir.path(), Task::Plan, bytes, true).await?;
-    let prefix = ctx.prefix(asset_id);
+    let prefix = ctx.prefix(asset.home.into());
     shell::put(&ctx, &prefix, dir.path(), &files).await?;
     let (firsts, sound): (Vec<i32>, Vec<bool>) = run::runs(&planned.plan).iter().map(|run| (run.first() as i32, run.is_sound())).unzip();
 

@@ -23,6 +23,7 @@ import * as player from './checks/player.mjs';
 import * as reader from './checks/reader.mjs';
 import * as search from './checks/search.mjs';
 import * as session from './checks/session.mjs';
+import * as versions from './checks/versions.mjs';
 import * as viewing from './checks/viewing.mjs';
 import * as workshop from './checks/workshop.mjs';
 
@@ -31,7 +32,7 @@ const SECONDS_PER_CHECK = 120;
 const shots = process.env.E2E_SHOTS ?? null;
 if (shots) await mkdir(shots, { recursive: true });
 
-const checks = [session, search, player, viewing, delivery, reader, workshop, editing, certificate, operate, keyboard, accessibility].flatMap((part) => part.checks);
+const checks = [session, search, player, viewing, delivery, reader, workshop, editing, versions, certificate, operate, keyboard, accessibility].flatMap((part) => part.checks);
 const wanted = checks.filter((check) => process.argv.slice(2).every((part) => check.name.includes(part)));
 const world = await readWorld();
 const browser = await openBrowser(world.url, shots);

@@ -19,6 +19,7 @@ import { WelcomePage } from './pages/welcome';
 
 const WatchPage = lazy(() => import('./pages/watch'));
 const EditPage = lazy(() => import('./pages/edit'));
+const FilePage = lazy(() => import('./pages/file'));
 const ReadPage = lazy(() => import('./pages/read'));
 
 export function App() {
@@ -34,6 +35,7 @@ export function App() {
             <Route path="/courses/:id" element={<SignedIn page={<CoursePage />} />} />
             <Route path="/watch/:id" element={<SignedIn page={<WatchPage />} />} />
             <Route path="/edit/:id" element={<SignedIn page={<EditPage />} />} />
+            <Route path="/file/:id" element={<SignedIn page={<FilePage />} />} />
             <Route path="/read/:id" element={<SignedIn page={<ReadPage />} />} />
             <Route path="/certificates" element={<SignedIn page={<CertificatesPage />} />} />
             <Route path="/verify/:id?" element={<VerifyPage />} />

@@ -14,8 +14,8 @@ use sha2::Sha256;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::Key;
-use crate::id::{AccountId, AssetId};
+use super::{Key, Prefix};
+use crate::id::AccountId;
 
 /// How an object is to be served when its key does not say: part of the signature.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -82,19 +82,19 @@ impl UrlSigner {
         self.lives.stream
     }
 
-    /// A token for the streams of this asset, of whichever version, for this account:
-    /// `<expires>.<account>.<signature>`.
-    pub fn stream_token(&self, account: AccountId, asset: AssetId, now: OffsetDateTime) -> String {
+    /// A token for what lies under `stream`, for this account: `<expires>.<account>.<signature>`. It opens no other
+    /// version of the same asset, so that who remembers where one lies cannot fetch it with the token of another.
+    pub fn stream_token(&self, account: AccountId, stream: &Prefix, now: OffsetDateTime) -> String {
         let expires = (now + self.lives.stream).unix_timestamp();
-        format!("{expires}.{}.{}", account.0.simple(), self.sign(&("stream", account, asset, expires)))
+        format!("{expires}.{}.{}", account.0.simple(), self.sign(&("stream", account, stream.as_str(), expires)))
     }
 
-    /// Whose token this is, if it is good for the asset's streams now.
-    pub fn stream_account(&self, token: &str, asset: AssetId, now: OffsetDateTime) -> Option<AccountId> {
+    /// Whose token this is, if it is good for what lies under `stream` now.
+    pub fn stream_account(&self, token: &str, stream: &Prefix, now: OffsetDateTime) -> Option<AccountId> {
         let mut parts = token.splitn(3, '.');
         let expires = parts.next()?.parse::<i64>().ok().filter(|expires| *expires > now.unix_timestamp())?;
         let account = AccountId(Uuid::try_parse(parts.next()?).ok()?);
-        self.signed(parts.next()?, &("stream", account, asset, expires)).then_some(account)
+        self.signed(parts.next()?, &("stream", account, stream.as_str(), expires)).then_some(account)
     }
 
     /// The AES-128 key with which the segments of one version of an asset's stream are encrypted. Derived and never
@@ -138,8 +138,7 @@ pub fn percent_encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::JobId;
-    use crate::store::Prefix;
+    use crate::id::{AssetId, JobId};
 
     const LIVES: Lives = Lives { media: Duration::minutes(60), stream: Duration::minutes(5) };
 
@@ -176,26 +175,31 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_token_is_bound_to_account_asset_and_expiry() {
-        let (account, asset) = (AccountId::new(), AssetId::new());
-        let token = signer().stream_token(account, asset, now());
-        assert_eq!(signer().stream_account(&token, asset, now()), Some(account));
-        assert_eq!(signer().stream_account(&token, asset, now() + LIVES.stream), None, "expired");
-        assert_eq!(signer().stream_account(&token, AssetId::new(), now()), None, "another asset");
+    fn a_stream_token_is_bound_to_account_version_and_expiry() {
+        let (account, asset, job) = (AccountId::new(), AssetId::new(), JobId::new());
+        let stream = Prefix::attempt(asset, job, 1);
+        let token = signer().stream_token(account, &stream, now());
+        assert_eq!(signer().stream_account(&token, &stream, now()), Some(account));
+        assert_eq!(signer().stream_account(&token, &stream, now() + LIVES.stream), None, "expired");
+        assert_eq!(signer().stream_account(&token, &Prefix::attempt(AssetId::new(), job, 1), now()), None, "another asset");
+        assert_eq!(signer().stream_account(&token, &Prefix::attempt(asset, job, 2), now()), None, "another version");
         let [expires, whose, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("{token}") };
         let changed = [
             format!("9{expires}.{whose}.{signature}"),
             format!("{expires}.{}.{signature}", AccountId::new().0.simple()),
-            format!("{expires}.{whose}.{}", signer().stream_token(account, AssetId::new(), now()).rsplit('.').next().unwrap()),
+            format!(
+                "{expires}.{whose}.{}",
+                signer().stream_token(account, &Prefix::attempt(asset, job, 2), now()).rsplit('.').next().unwrap()
+            ),
             format!("{expires}.{whose}."),
             format!("{expires}.{whose}"),
             String::new(),
             "..".into(),
         ];
         for token in changed {
-            assert_eq!(signer().stream_account(&token, asset, now()), None, "{token}");
+            assert_eq!(signer().stream_account(&token, &stream, now()), None, "{token}");
         }
-        assert_eq!(UrlSigner::new([2; 32], LIVES).stream_account(&token, asset, now()), None, "another key");
+        assert_eq!(UrlSigner::new([2; 32], LIVES).stream_account(&token, &stream, now()), None, "another key");
     }
 
     #[test]

@@ -24,6 +24,16 @@ pub async fn record(conn: &mut PgConnection, store: &dyn ObjectStore, received: 
     Ok(())
 }
 
+/// Takes the row of a source back if no asset has it any more, in the caller's transaction; its object is swept after that.
+pub async fn forget(conn: &mut PgConnection, sha256: &[u8]) -> Result<()> {
+    lock(conn, sha256).await?;
+    sqlx::query!("delete from sources where sha256 = $1 and not exists (select 1 from assets where source_sha256 = $1)", sha256)
+        .execute(conn)
+        .await
+        .context("forget a source")?;
+    Ok(())
+}
+
 /// Deletes a source's object unless a row means it by now.
 pub async fn sweep(db: &PgPool, store: &dyn ObjectStore, key: &Key) -> Result<()> {
     let sha256 = hex::decode(key.file_name()).with_context(|| format!("{key} is no source"))?;

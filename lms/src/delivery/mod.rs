@@ -1,7 +1,7 @@
 //! Delivery of streams: `/stream/<token>/<asset>/<version>/…`, everything that a player is led to from the multivariant
 //! playlist, and nothing else.
 //!
-//! The token is a short-lived signed prefix, bound to account, asset and expiry (`kernel::store::UrlSigner`). Playlists,
+//! The token is a short-lived signed prefix, bound to account, version and expiry (`kernel::store::UrlSigner`). Playlists,
 //! captions and keys are only given to an account that may still see the asset: whoever loses that right gets none at
 //! once, and no segment when the token ends. What lies in the store goes out as it is, or encrypted on its way
 //! (`delivery.encrypt`); what depends on the moment is made here. Which part lies where is `lookup`'s to know.
@@ -48,7 +48,7 @@ const CAPTIONS_CACHE: &str = "private, max-age=60";
 
 async fn stream(State(env): State<Env>, method: Method, uri: Uri, headers: HeaderMap) -> Result<Response, ApiError> {
     let address = address::parse(uri.path()).ok_or_else(ApiError::not_found)?;
-    let account = env.signer.stream_account(address.token, address.asset, env.clock.now()).ok_or_else(serve::link_invalid)?;
+    let account = env.signer.stream_account(address.token, &address.prefix, env.clock.now()).ok_or_else(serve::link_invalid)?;
     let asked = Asked { env: &env, method: &method, headers: &headers, account, asset: address.asset, stream: &address.prefix };
     match address.wanted {
         Wanted::Master => asked.master().await,
@@ -239,7 +239,7 @@ impl Asked<'_> {
 
 /// Where an account finds a stream: the folder of its multivariant playlist, with a token that has just begun.
 pub(crate) fn folder(env: &Env, account: AccountId, asset: AssetId, stream: &Prefix, now: OffsetDateTime) -> String {
-    format!("/stream/{}/{asset}/{}", env.signer.stream_token(account, asset, now), address::version(stream))
+    format!("/stream/{}/{asset}/{}", env.signer.stream_token(account, stream, now), address::version(stream))
 }
 
 /// Where an account finds an asset's picture. One that was not made with a stream has an address of its own.

@@ -68,3 +68,21 @@ async fn a_segment_that_is_not_made_yet_is_made_next_and_waited_for() {
         assert_eq!(missing.status, 404, "{segment}");
     }
 }
+
+#[tokio::test]
+async fn a_kept_version_is_nobodys_to_watch_however_well_they_remember_its_address() {
+    let world = World::new().await;
+    let id = world.video(world.published).await;
+    let env = &world.test.env;
+    let kept = Prefix::attempt(id, JobId::new(), 1);
+    env.store.put(&Key::in_prefix(&kept, "640x360/seg-00001.m4s").unwrap(), "pictures".into()).await.unwrap();
+    let app = crate::delivery::router().with_state(env.clone());
+    let folder = |stream: &Prefix| crate::delivery::folder(env, world.learner.account_id, id, stream, env.clock.now());
+    let (own, other) = (folder(&kept), folder(&Prefix::attempt(id, JobId::new(), 1)));
+    let version = own.rsplit('/').next().unwrap();
+    let borrowed = format!("{}/{version}", other.rsplit_once('/').unwrap().0);
+    assert_eq!(send(&app, "GET", &format!("{borrowed}/640x360/seg-00001.m4s"), Value::Null, &[]).await.status, 403);
+    // With a token from the time when it was shown one may finish what is loaded.
+    assert_eq!(send(&app, "GET", &format!("{own}/640x360/seg-00001.m4s"), Value::Null, &[]).await.status, 200);
+    assert_eq!(send(&app, "GET", &format!("{own}/master.m3u8"), Value::Null, &[]).await.status, 404);
+}

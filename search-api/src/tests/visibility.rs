@@ -174,3 +174,50 @@ async fn an_answer_does_not_change_with_what_is_hidden() {
     let SearchAnswer { items, .. } = world.search(&world.admin, "light").await;
     assert!(items.len() > 3);
 }
+
+#[tokio::test]
+async fn another_version_is_found_from_the_exchange_on_whatever_the_index_knows_of_it() {
+    let world = World::new().await;
+    let course = world.test.course(&world.owner, "published").await;
+    let learner = world.test.account(Role::Student).await;
+    world.test.enrol(&learner, course).await;
+    let old = "The quarrion nests in hollow trees beside the northern rivers.";
+    let new = "The quarrion sleeps through the winter in the southern plains.";
+    let shown = world.asset(course, Kind::Document, "Birds", None, &[section(old)]).await;
+    let version = world.asset(course, Kind::Document, "Birds ", None, &[section(new)]).await;
+    sqlx::query("update assets set state = 'processing', version_of = $2, version = 2 where id = $1")
+        .bind(version.0)
+        .bind(shown.0)
+        .execute(&world.test.env.db)
+        .await
+        .unwrap();
+    world.settle().await;
+    let found = async |word: &str| -> Vec<(AssetId, String)> {
+        let question = indexer::Question::parse(word, usize::MAX).unwrap();
+        let mut conn = world.test.env.db.acquire().await.unwrap();
+        let scope = crate::scope::Scope::of(&mut conn, &learner, None).await.unwrap();
+        let lexical = world.searcher.by_words(&world.test.env, &scope, &question, 100).await.unwrap().hits;
+        let legs = crate::legs::Legs { lexical, ..Default::default() };
+        let ranked = crate::hits::rank(&mut conn, &scope, &legs).await.unwrap();
+        let hits = crate::hits::render(&mut conn, &scope, &ranked, &question).await.unwrap();
+        hits.into_iter().map(|hit| (hit.asset_id, hit.snippet)).collect()
+    };
+    assert_eq!((found("nests").await.len(), found("sleeps").await.len()), (1, 0), "it is in the index, and nobody's yet");
+
+    // What the switch does, as far as it is about search; the index is not told.
+    for sql in [
+        "update chunks set ordinal = case when asset_id = $1 then 1 else 2 end where asset_id in ($1, $2)",
+        "update chunks set asset_id = case when asset_id = $1 then $2 else $1 end where asset_id in ($1, $2)",
+        "update assets set state = 'kept' where id = $2 and $1 <> $2",
+        "delete from index_state where asset_id = $2 and $1 <> $2",
+        "insert into index_dirty (asset_id) values ($1), ($2)",
+    ] {
+        sqlx::query(sql).bind(shown.0).bind(version.0).execute(&world.test.env.db).await.unwrap();
+    }
+    for moment in ["before the index knows", "when the index knows"] {
+        let hits = found("sleeps").await;
+        assert_eq!((hits.len(), found("nests").await.len()), (1, 0), "{moment}: {hits:?}");
+        assert!(hits[0].0 == shown && hits[0].1.contains("<mark>"), "{moment}: {hits:?}");
+        world.settle().await;
+    }
+}

@@ -115,13 +115,17 @@ pub async fn transcribe_speech(ctx: Ctx, job: TranscribeSpeech) -> Result<Done, 
     .await
 }
 
-/// Records that captions are to be made of a stream that has just been written, if they are.
+/// Records that captions are to be made of a stream that has just been written, if they are. Those of another version of an
+/// asset are asked for when it is shown: only then is it known which captions it keeps.
 pub async fn ask_for_captions(ctx: &Ctx, conn: &mut PgConnection, asset_id: AssetId, manifest: &Manifest) -> Result<(), Failure> {
     let speech = &ctx.env.config.speech;
     if !speech.is_on() || manifest.source.audio.is_none() {
         return Ok(());
     }
-    if is_captioned(conn, asset_id, manifest, spoken(manifest, &speech.language).as_deref()).await? {
+    let is_version = sqlx::query_scalar!(r#"select version_of is not null as "yes!" from assets where id = $1"#, asset_id.0);
+    if is_version.fetch_optional(&mut *conn).await? != Some(false)
+        || is_captioned(conn, asset_id, manifest, spoken(manifest, &speech.language).as_deref()).await?
+    {
         return Ok(());
     }
     // Whatever anybody waits for goes first.

@@ -22,6 +22,8 @@ const PAGES = [
   { name: 'workshop', who: 'instructor', path: (world) => `/courses/${world.course.id}`, ready: '.uploader, .course-head' },
   { name: 'edit captions', who: 'instructor', path: (world) => `/edit/${world.video.asset.id}`, ready: '.cue' },
   { name: 'edit chapters', who: 'instructor', path: (world) => `/edit/${world.video.asset.id}?part=chapters`, ready: '.chapters-editor' },
+  { name: 'edit file', who: 'instructor', path: (world) => `/edit/${world.video.asset.id}?part=file`, ready: '.version' },
+  { name: 'file', who: 'instructor', path: (world) => `/file/${world.pdf.asset.id}`, ready: '.version' },
   { name: 'edit picture', who: 'instructor', path: (world) => `/edit/${world.video.asset.id}?part=poster`, ready: '.poster img' },
   { name: 'operate', who: 'admin', path: () => '/operate', ready: '.jobs' },
 ];

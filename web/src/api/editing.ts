@@ -37,5 +37,8 @@ export const makeCaptions = (courseId: string, recording: string, title: string,
 export const saveChapters = (id: string, etag: string | null, chapters: Chapter[]) =>
   askWithEtag<Chapters>(`/assets/${id}/chapters`, { method: 'PUT', body: { chapters }, headers: { 'if-match': etag ?? '' } });
 
+/** A picture of the instructor's own; it counts at once. */
+export const uploadPoster = (id: string, file: File) => ask<void>(`/assets/${id}/poster/picture`, { method: 'PUT', body: file });
+
 /** Null leaves the choice to the server. */
 export const choosePoster = (id: string, file: string | null) => ask<Poster[]>(`/assets/${id}/poster`, { method: 'PUT', body: { file } });

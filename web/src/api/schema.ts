@@ -196,7 +196,7 @@ export interface components {
             total: number;
         };
         /** @enum {string} */
-        AssetState: "processing" | "published" | "failed";
+        AssetState: "processing" | "published" | "failed" | "kept";
         /** @description A stage's backlog. */
         Backlog: {
             /**
@@ -1180,7 +1180,8 @@ export interface components {
         };
         /**
          * @description All addresses are relative to the origin, yours alone, and end after a while: ask again before that, and put the token
-         *     of the new addresses (the part after `/stream/`) into those you have.
+         *     of the new addresses (the part after `/stream/`) into those you have. Where the part after the asset's id has changed, the
+         *     film was made anew or replaced: go on with the new addresses.
          * @example {
          *       "captions": [
          *         {
@@ -1269,7 +1270,7 @@ export interface components {
             at_s: number;
         };
         /**
-         * @description A picture out of the recording.
+         * @description A picture out of the recording, or one that was uploaded for it (`uploaded.jpg`).
          * @example {
          *       "chosen": true,
          *       "file": "poster-2.jpg",
@@ -1650,6 +1651,62 @@ export interface components {
             sha256: string;
             valid: boolean;
         };
+        /**
+         * @description A source that an asset has, had, or is to have.
+         * @example {
+         *       "asset_id": "0193a5f2-6a3e-7c10-9d7e-2f1f0c3d9a10",
+         *       "bytes": 73400320,
+         *       "duration_ms": null,
+         *       "failure": null,
+         *       "file_name": "queues, mended.mp4",
+         *       "media_type": "video/mp4",
+         *       "number": 2,
+         *       "pages": null,
+         *       "shown": false,
+         *       "state": "processing",
+         *       "uploaded_at": "2026-11-20T09:30:00Z",
+         *       "uploaded_by": "Ada Lovelace",
+         *       "wanted": true
+         *     }
+         */
+        Version: {
+            /** @description Under which its processing can be followed (`/assets/{id}/progress`) and tried again (`/assets/{id}/retry`). */
+            asset_id: components["schemas"]["AssetId"];
+            /** Format: int64 */
+            bytes: number;
+            /** Format: int64 */
+            duration_ms?: number | null;
+            failure?: components["schemas"]["VersionFailure"] | null;
+            /** @description As it was uploaded. */
+            file_name: string;
+            /** @description MIME type found in the bytes. */
+            media_type?: string | null;
+            /**
+             * Format: int32
+             * @description Counted from 1 in the order of uploads.
+             */
+            number: number;
+            /** Format: int32 */
+            pages?: number | null;
+            /** @description It is the one that counts: learners see it, if it is published. */
+            shown: boolean;
+            state: components["schemas"]["VersionState"];
+            /** Format: date-time */
+            uploaded_at: string;
+            /** @description The name of who uploaded it. */
+            uploaded_by: string;
+            /** @description It takes the place of the one that is shown as soon as all of it is there. */
+            wanted: boolean;
+        };
+        /** @description Why it cannot be shown. */
+        VersionFailure: {
+            /** @example replacement_of_another_kind */
+            code: string;
+            /** @example this file is a document, but it was to take the place of a recording; upload it as something of its own */
+            reason: string;
+        };
+        /** @enum {string} */
+        VersionState: "processing" | "published" | "failed" | "kept";
         /** @description Part of [`crate::playback`]'s answer. */
         Viewing: {
             /** @description In the order of time; empty when there are none. */

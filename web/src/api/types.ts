@@ -31,6 +31,7 @@ export type Chapters = Schema['Chapters'];
 export type Captions = Schema['CaptionsShown'];
 export type CaptionsEdit = Schema['CaptionsEdit'];
 export type Poster = Schema['Poster'];
+export type Version = Schema['Version'];
 export type Source = Schema['Source'];
 export type Chunk = Schema['Chunk'];
 export type Locator = Schema['Locator'];

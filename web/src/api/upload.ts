@@ -2,7 +2,7 @@
  * One file to the server. XMLHttpRequest, because fetch cannot tell how much of a body has been sent.
  * Which files go up, and in which order, is decided in components/editor/upload-plan.ts.
  */
-import { url } from './client';
+import { type Query, url } from './client';
 import { parseProblem, unreachable } from './problem';
 import { freshToken } from './session';
 import type { Asset } from './types';
@@ -16,21 +16,29 @@ export interface Upload {
 }
 
 /** Rejects with a Problem, or with an AbortError when the signal says so. */
-export async function upload(
-  { courseId, file, title, captionsFor }: Upload,
+export function upload({ courseId, file, title, captionsFor }: Upload, onProgress: (sentBytes: number) => void, signal: AbortSignal): Promise<Asset> {
+  return send('POST', `/courses/${courseId}/assets`, { file_name: file.name, title, captions_for: captionsFor }, file, onProgress, signal);
+}
+
+/** The answer to a request whose body is a file. Rejects as [upload] does. */
+export async function send<T>(
+  method: 'POST' | 'PUT',
+  path: string,
+  query: Query,
+  file: File,
   onProgress: (sentBytes: number) => void,
   signal: AbortSignal,
-): Promise<Asset> {
+): Promise<T> {
   const token = await freshToken();
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open('POST', url(`/courses/${courseId}/assets`, { file_name: file.name, title, captions_for: captionsFor }));
+    request.open(method, url(path, query));
     if (token !== null) request.setRequestHeader('authorization', `Bearer ${token}`);
     request.setRequestHeader('content-type', 'application/octet-stream');
     request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onload = () => {
-      if (request.status === 201) resolve(JSON.parse(request.responseText) as Asset);
+      if (request.status >= 200 && request.status < 300) resolve(JSON.parse(request.responseText) as T);
       else reject(parseProblem(request.status, request.responseText, request.getResponseHeader('x-request-id')));
     };
     request.onerror = () => reject(unreachable());

@@ -1,4 +1,4 @@
-/** What an instructor makes of a recording: captions, chapters and its picture, beside the film itself. */
+/** What an instructor makes of a recording: captions, chapters, its picture and its versions, beside the film itself. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useCallback, useRef, useState } from 'react';
 import { Link, Navigate, useParams, useSearchParams } from 'react-router';
@@ -16,6 +16,7 @@ import { Processing } from '../components/processing';
 import { CaptionsEditor, NewCaptions } from '../components/recording/captions-editor';
 import { ChaptersEditor } from '../components/recording/chapters-editor';
 import { PosterChooser } from '../components/recording/poster-chooser';
+import { Versions } from '../components/recording/versions';
 import { Empty, Loading } from '../components/states';
 import { ForbiddenPage } from './forbidden';
 import { NotFoundPage } from './not-found';
@@ -34,7 +35,7 @@ export default function EditPage() {
   return <Edit asset={asset} key={asset.id} />;
 }
 
-const PARTS = { captions: 'Captions', chapters: 'Chapters', poster: 'Picture' } as const;
+const PARTS = { captions: 'Captions', chapters: 'Chapters', poster: 'Picture', file: 'File' } as const;
 type Part = keyof typeof PARTS;
 
 function Edit({ asset }: { asset: Asset }) {
@@ -123,6 +124,7 @@ function Edit({ asset }: { asset: Asset }) {
             {playback && <ChaptersEditor asset={asset} duration={duration} now={now} onPlay={onPlay} onPreview={setChapters} />}
           </div>
           {part === 'poster' && <PosterChooser asset={asset} />}
+          {part === 'file' && <Versions asset={asset} />}
         </div>
       </div>
     </div>

@@ -43,6 +43,9 @@ export function AssetRow({ asset, course, lesson }: Props) {
             <Icon name="pencil" size={16} />
           </Link>
         )}
+        <Link className="button icon-only" to={`/file/${asset.id}`} aria-label={`Replace the file of “${asset.title}”, or restore an earlier one`} title="Replace, restore">
+          <Icon name="retry" size={16} />
+        </Link>
         <span className={`badge ${asset.state}`}>{asset.state}</span>
         {lesson ? (
           <button
@@ -76,6 +79,9 @@ export function AssetRow({ asset, course, lesson }: Props) {
                     <Icon name="pencil" size={16} />
                   </Link>
                 )}
+                <Link className="button icon-only" to={`/file/${file.id}`} aria-label={`Replace the file of the captions “${file.title}”, or restore an earlier one`} title="Replace, restore">
+                  <Icon name="retry" size={16} />
+                </Link>
                 <span className={`badge ${file.state}`}>{file.state}</span>
               </div>
               <AssetStatus asset={file} />

@@ -103,7 +103,7 @@ function withHlsJs(video: HTMLVideoElement, url: string, startAt: number, events
       hls.recoverMediaError();
       return;
     }
-    // What was made anew meanwhile is kept for a while only; then it goes on with the new version.
+    // What was made anew meanwhile is kept, and its token renewed, for a while only; then it goes on with the new version.
     const replaced = error.response?.code === 404 && !sameVersion(url, newest);
     events.onFatal(error.details, error.response?.code === 403 || replaced);
   });

@@ -1,16 +1,16 @@
 /**
  * Addresses of a stream, `/stream/<token>/<asset>/<version>/…`, end with their token after some minutes, and whatever a
  * playlist leads to carries the token that the playlist was fetched with. While a film plays, the page gets a new token
- * for it now and then; every request for that film, of whichever version, is then made with the newest. Pure.
+ * for it now and then; every request for that version of the film is then made with the newest. Pure.
  */
 
 const SHAPE = /^((?:https?:\/\/[^/]+)?\/stream\/)([^/]+)\/([^/]+)\/([^/]+)\//;
 
-/** `url` with the token of `newest`, when both are of the same film; else `url` as it is. */
+/** `url` with the token of `newest`, when both are of the same version of a film; else `url` as it is. */
 export function withNewestToken(url: string, newest: string): string {
   const old = SHAPE.exec(url);
   const fresh = SHAPE.exec(newest);
-  if (!old || !fresh || old[3] !== fresh[3]) return url;
+  if (!old || !fresh || old[3] !== fresh[3] || old[4] !== fresh[4]) return url;
   return `${old[1]}${fresh[2]}${url.slice(old[1]!.length + old[2]!.length)}`;
 }
 
