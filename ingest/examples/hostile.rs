@@ -2,8 +2,8 @@
 //! others suffer? `bench/hostile` builds and runs this.
 //!
 //! The good ones are real files read by real children; the hostile ones are children of `mock-child` that do what a
-//! hostile file would make a parser do. The lanes here are those of the proposal in docs/decisions/0011: a child
-//! that is silent for longer than its kind mostly takes gives up its worker's place for one in quarantine.
+//! hostile file would make a parser do. As under a worker, a child that is silent for longer than its kind mostly takes
+//! gives up its place to another one.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,15 +34,16 @@ struct Arguments {
     mock: PathBuf,
     #[arg(long, default_value_t = 1000)]
     documents: usize,
+    /// As `stages.extract.concurrency`.
+    #[arg(long, default_value_t = 3)]
+    workers: usize,
     /// Without quarantine, for comparison.
     #[arg(long)]
     no_quarantine: bool,
 }
 
-/// Workers, as `stages.extract.concurrency`.
-const WORKERS: usize = 2;
-/// Places for children that are silent for too long.
-const QUARANTINE: usize = 16;
+/// Places for children that are silent for too long, as in kernel/src/jobs/admission.rs.
+const QUARANTINE: usize = 64;
 
 /// What a document does.
 #[derive(Clone)]
@@ -76,7 +77,8 @@ async fn measure(arguments: Arguments) -> Result<()> {
         .collect::<Option<_>>()
         .context("no documents")?;
     let clean: Vec<Document> = mixed.iter().filter(|document| matches!(document, Document::Good(..))).cloned().collect();
-    let reader = Arc::new(Reader { config, mock: arguments.mock.canonicalize()? });
+    let workers = arguments.workers;
+    let reader = Arc::new(Reader { config, workers, mock: arguments.mock.canonicalize()? });
 
     let alone = reader.clone().read_all(clean, None).await?;
     // As in kernel/src/jobs/admission.rs.
@@ -89,7 +91,7 @@ async fn measure(arguments: Arguments) -> Result<()> {
     }
     let ratio = together.rate() / alone.rate();
     println!(
-        "{WORKERS} workers, {} documents, nine of ten good ones alone within {:.2} s",
+        "{workers} workers, {} documents, nine of ten good ones alone within {:.2} s",
         arguments.documents,
         alone.mostly.as_secs_f64()
     );
@@ -116,6 +118,7 @@ fn good_documents(folder: &Path) -> Result<Vec<(PathBuf, Format)>> {
 
 struct Reader {
     config: Config,
+    workers: usize,
     mock: PathBuf,
 }
 
@@ -138,7 +141,7 @@ impl Run {
 
 impl Reader {
     async fn read_all(self: Arc<Self>, documents: Vec<Document>, patience: Option<Duration>) -> Result<Run> {
-        let (places, quarantine) = (Arc::new(Semaphore::new(WORKERS)), Arc::new(Semaphore::new(QUARANTINE)));
+        let (places, quarantine) = (Arc::new(Semaphore::new(self.workers)), Arc::new(Semaphore::new(QUARANTINE)));
         let begun = Instant::now();
         let mut running = JoinSet::new();
         let mut run = Run { good: 0, took: Duration::ZERO, mostly: Duration::ZERO, ends: BTreeMap::new() };

@@ -54,7 +54,7 @@ async fn every_metric_of_the_catalogue_is_there_and_no_other_and_promtool_reads_
         r#"learnhub_job_attempts_total{stage="extract",outcome="done",class="none"} 1"#,
         r#"learnhub_job_run_seconds_count{stage="publish"}"#,
         r#"learnhub_jobs{stage="transcode",lane="default",state="dead"} 0"#,
-        r#"learnhub_worker_slots{stage="extract"} 2"#,
+        r#"learnhub_worker_slots{stage="extract"} 3"#,
     ] {
         assert!(text.contains(seen), "{seen} is missing in\n{text}");
     }
@@ -114,7 +114,7 @@ async fn a_worker_answers_probes_and_metrics_where_it_is_told_to_and_nowhere_els
     assert_eq!(stranger.fetch("/readyz").await.status(), 200);
     assert_eq!(stranger.fetch("/api/v1/courses").await.status(), 404, "a worker serves no API");
     let text = scrape(&worker).await;
-    assert!(text.contains(r#"learnhub_worker_slots{stage="extract"} 2"#), "{text}");
+    assert!(text.contains(r#"learnhub_worker_slots{stage="extract"} 3"#), "{text}");
     assert!(text.contains(r#"learnhub_worker_slots{stage="transcode"} 0"#), "{text}");
     assert_eq!(worker.stop(), Some(0));
 }

@@ -20,6 +20,7 @@ mod process;
 mod run;
 pub mod sandbox;
 mod syscalls;
+mod turns;
 mod watch;
 
 use std::fs::File;
@@ -56,7 +57,7 @@ pub struct Limits {
     pub stall: Duration,
     /// Silent for this long, it lets others go first at the processor.
     pub give_way: Duration,
-    /// Silent for this long, it gets hardly more of the processor than nobody else wants.
+    /// Silent for this long, it gets hardly more of the processor than nobody else wants, and that in turns with others that are silent.
     pub suspect: Duration,
     /// How far others go first at the processor, as nice(2) counts: 0 to 19.
     pub nice: i32,

@@ -65,9 +65,23 @@ impl Process {
 
     /// Ends it, and whatever is in its session with it.
     pub fn kill(&self) {
+        self.signal(libc::SIGKILL);
+    }
+
+    /// Has it, and whatever is in its session, stand still until [`Self::resume`].
+    pub fn pause(&self) {
+        self.signal(libc::SIGSTOP);
+    }
+
+    /// Has it go on.
+    pub fn resume(&self) {
+        self.signal(libc::SIGCONT);
+    }
+
+    fn signal(&self, signal: i32) {
         if !self.reaped {
             // SAFETY: plain numbers. Nobody else waits for the child, so that the number is still its own.
-            unsafe { libc::kill(-self.pid, libc::SIGKILL) };
+            unsafe { libc::kill(-self.pid, signal) };
         }
     }
 

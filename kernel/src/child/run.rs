@@ -16,6 +16,7 @@ use tracing::warn;
 use super::ending::{self, Cut, End, Heard, code, judge};
 use super::process::{Pipes, Process};
 use super::sandbox::Confined;
+use super::turns::Turns;
 use super::{Ended, Limits, Line, Order, Usage, watch};
 use crate::jobs::Failure;
 use crate::telemetry::trace;
@@ -63,16 +64,17 @@ pub async fn run(
     };
     let Pipes { stdin, stdout, mut stderr } = pipes;
     let order = Order { reads: limits.reads.clone(), writes: limits.writes.clone(), request };
-    let (peak, confined, mut tail) = (AtomicU64::new(0), OnceLock::new(), Vec::new());
+    let (peak, confined, mut tail, turns) = (AtomicU64::new(0), OnceLock::new(), Vec::new(), Turns::new());
     let mut heard = {
         let be_nice = |nice: i32| process.be_nice(nice.max(limits.nice));
         let computed = || process.computed();
-        let mut ear = Ear { limits, progress, peak: &peak, confined: &confined, be_nice, computed };
+        let mut ear = Ear { limits, progress, peak: &peak, confined: &confined, turns: &turns, be_nice, computed };
         tokio::select! {
             heard = ear.listen(stdout) => heard,
             cut = overhear(&mut stderr, &mut tail) => Heard::Cut(cut),
             cut = watch::watch(process.pid, dir, weight, limits, &peak) => Heard::Cut(cut),
-            () = outlive(limits.wall, || process.computed()) => Heard::Cut(Cut::Wall),
+            () = outlive(&turns, limits.wall, || process.computed()) => Heard::Cut(Cut::Wall),
+            never = turns.take(&process) => match never {},
             never = tell(stdin, &order) => match never {},
         }
     };
@@ -165,7 +167,7 @@ async fn overhear_rest(stderr: &mut ChildStderr, tail: &mut Vec<u8>) {
 
 /// As nice as that, it gets a tenth of the processor beside one that is not: slow but honest work goes on.
 const GIVES_WAY: i32 = 10;
-/// And so a thirtieth: hardly more than what nobody else wants.
+/// And so a thirtieth, while it has its turn: hardly more than what nobody else wants.
 const LEAST: i32 = 15;
 
 /// Whether a child that should have done something in this time only did not get its turns at the processor: it computed for less
@@ -175,9 +177,9 @@ fn is_kept_waiting(time: Duration, computed: Duration) -> bool {
 }
 
 /// Returns when a child has lived for too long; one that others keep waiting lives up to ten times as long.
-async fn outlive(wall: Duration, computed: impl Fn() -> Duration) {
+async fn outlive(turns: &Turns, wall: Duration, computed: impl Fn() -> Duration) {
     for _ in 0..10 {
-        tokio::time::sleep(wall).await;
+        turns.live(turns.now(), wall).await;
         if !is_kept_waiting(wall, computed()) {
             return;
         }
@@ -190,6 +192,7 @@ struct Ear<'a, P, N, C> {
     progress: P,
     peak: &'a AtomicU64,
     confined: &'a OnceLock<Confined>,
+    turns: &'a Turns,
     be_nice: N,
     computed: C,
 }
@@ -199,23 +202,29 @@ impl<P: Fn(u64, u64), N: Fn(i32), C: Fn() -> Duration> Ear<'_, P, N, C> {
     async fn listen(&mut self, stdout: ChildStdout) -> Heard {
         let mut lines = BufReader::with_capacity(64 << 10, stdout);
         let (mut line, mut talk) = (Vec::new(), 0_u64);
-        let (mut last, mut news, mut computed) = ((0, 0), Instant::now(), Duration::ZERO);
+        let (mut last, mut news, mut computed) = ((0, 0), self.turns.now(), Duration::ZERO);
         let mut longest = self.limits.stall;
-        // After what silence it gets how nice, in order; once so, it stays so.
+        // After what silence it gets how nice, in order; the last step is to take turns with others that are silent.
         let Limits { give_way, suspect, stall, .. } = *self.limits;
-        let mut demotions =
-            [(give_way.min(suspect), GIVES_WAY), (suspect, LEAST)].into_iter().filter(|(after, _)| *after < stall).peekable();
+        let steps = [(give_way.min(suspect), GIVES_WAY), (suspect, LEAST)];
+        let (mut step, mut nicest) = (0, 0);
         loop {
             line.clear();
             let mut limited = (&mut lines).take(self.limits.answer_bytes.saturating_add(1));
             let reading = limited.read_until(b'\n', &mut line);
             tokio::pin!(reading);
             let read = loop {
-                let patience = demotions.peek().map_or(longest, |(after, _)| *after);
-                match tokio::time::timeout_at((news + patience).into(), &mut reading).await {
-                    Ok(read) => break read,
-                    Err(_) => match demotions.next() {
-                        Some((_, nice)) => (self.be_nice)(nice),
+                let next = steps.get(step).filter(|(after, _)| *after < stall);
+                tokio::select! {
+                    read = &mut reading => break read,
+                    () = self.turns.live(news, next.map_or(longest, |(after, _)| *after)) => match next {
+                        Some((_, nice)) => {
+                            step += 1;
+                            // Not everybody may take that back.
+                            nicest = nicest.max(*nice);
+                            (self.be_nice)(nicest);
+                            self.turns.set_silent(step == steps.len());
+                        }
                         None if is_kept_waiting(stall, (self.computed)().saturating_sub(computed)) => longest += stall,
                         None => return Heard::Cut(Cut::Silence),
                     },
@@ -230,7 +239,8 @@ impl<P: Fn(u64, u64), N: Fn(i32), C: Fn() -> Duration> Ear<'_, P, N, C> {
                 Ok(Line::Confined(confined)) => drop(self.confined.set(confined)),
                 Ok(Line::Progress(done, total)) => {
                     if (done, total) != last {
-                        (last, news, computed, longest) = ((done, total), Instant::now(), (self.computed)(), stall);
+                        self.turns.set_silent(false);
+                        (last, news, computed, longest, step) = ((done, total), self.turns.now(), (self.computed)(), stall, 0);
                     }
                     (self.progress)(done, total);
                 }

@@ -201,7 +201,7 @@ pub struct Reserved {
 }
 
 /// Most jobs of a process that may run without a slot. Memory is set aside for each.
-const MOST_ASIDE: usize = 16;
+const MOST_ASIDE: usize = 64;
 
 impl Reserved {
     /// Gives the slot to another job while this one goes on: a file that hangs its reader must not keep its
