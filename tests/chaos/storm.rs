@@ -78,7 +78,11 @@ async fn arm(fleet: &Fleet, score: &Score, dice: &Dice, control: &str) {
         _ => labels(fleet).collect(),
     };
     let hits = score.points.lock().expect("score").clone();
-    labels.sort_by_cached_key(|label| (hits.get(label).copied().unwrap_or(0), dice.roll(1000)));
+    let hits = |label: &&'static str| hits.get(label).copied().unwrap_or(0);
+    labels.sort_by_cached_key(|label| (hits(label), dice.roll(1000)));
+    // A label far down an upload's way is not reached while those before it are armed as well.
+    let most = labels.first().map_or(0, hits) * 2 + 2;
+    labels.retain(|label| hits(label) <= most);
     labels.truncate(6);
     let still = if control == "fencing" { 100 } else { 4 };
     for label in &labels {
