@@ -2,7 +2,7 @@
 //!
 //! Core, synchronous, without database or environment, in the order of the work: `open` (whitelists) → `probe` (what
 //! is it really) → `index` (all its packets) → `plan` with `ladder` (which renditions, which cuts, which runs) → `run`,
-//! each a `line` from the `source` (decode, one clock) over `stations` (scale from the next larger, x264 and AAC) to
+//! each a `line` from the `source` (decode, one clock) over `stations` (scale from the next larger, x264 and AAC; `copying` where `remux` has found nothing to encode) to
 //! `cmaf` and `track` (segments) → `assemble` with `playlist` and `storyboard`. All of it is [`transcode`]. libav is used
 //! here and nowhere else, and only inside a disposable child: [`child`] is that child's side. The worker's is a job per step
 //! (`transcode_media` plans, `encode_run` encodes one run, `package_stream` puts together, `shell` is what they share; `speech`
@@ -24,6 +24,7 @@ pub mod child;
 pub mod cli;
 mod clock;
 mod cmaf;
+mod copying;
 mod decode;
 mod draft;
 mod droppable;
@@ -46,6 +47,7 @@ mod placing;
 pub mod plan;
 mod playlist;
 mod probe;
+mod remux;
 pub mod run;
 mod scale;
 mod shell;
@@ -53,6 +55,7 @@ mod sniff;
 mod sound;
 mod source;
 mod speech;
+mod sps;
 mod stations;
 mod steady;
 mod stills;
@@ -71,6 +74,7 @@ pub use loudness::{Level, Loudness};
 pub use manifest::{CaptionFile, Chapter, MADE_BY, Manifest, Notice, PictureSize, Rendition, Storyboard};
 pub use package::{Options, Planned, Progress, transcode};
 pub use probe::{AudioInfo, CaptionInfo, Probe, VideoInfo, probe};
+pub use remux::NotCopied;
 pub use shell::register;
 pub use speech::engine::look as look_at_speech_engine;
 pub use upload_poster::router;
