@@ -1,9 +1,9 @@
 //! Where pictures stand on the output timeline: which are left out, which are shown again, where a segment starts.
 //! Pure; all times are ticks of 1/90000 s counted from the start of the presentation.
 //!
-//! Segments start on a grid (every 4 s by default, or at the source's own key pictures where these are copied): the first picture at or after a grid point becomes the first of
-//! a segment, and when the next picture is far away (slides recorded at a variable rate), the previous one is shown
-//! again exactly on the grid point. So every rendition is cut at the same places, whatever the source's frame rate.
+//! Segments start on a grid (every 4 s by default, or at the source's own key pictures where these are copied): the first
+//! picture at or after a grid point becomes the first of a segment, and when the next picture is far away (slides recorded
+//! at a variable rate), the previous one is shown again exactly on the grid point. So every rendition is cut at the same places, whatever the source's frame rate.
 
 use std::sync::Arc;
 

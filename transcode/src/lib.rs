@@ -2,9 +2,10 @@
 //!
 //! Core, synchronous, without database or environment, in the order of the work: `open` (whitelists) → `probe` (what
 //! is it really) → `index` (all its packets) → `plan` with `ladder` (which renditions, which cuts, which runs) → `run`,
-//! each a `line` from the `source` (decode, one clock) over `stations` (scale from the next larger, x264 and AAC; `copying` where `remux` has found nothing to encode) to
-//! `cmaf` and `track` (segments) → `assemble` with `playlist` and `storyboard`. All of it is [`transcode`]. libav is used
-//! here and nowhere else, and only inside a disposable child: [`child`] is that child's side. The worker's is a job per step
+//! each a `line` from the `source` (decode, one clock) over `stations` (scale from the next larger, x264 and AAC; `copying`
+//! for the largest rung where `remux` has found that the source is it already) to `cmaf` and `track` (segments) →
+//! `assemble` with `playlist` and `storyboard`. All of it is [`transcode`]. libav is used here and nowhere else, and only
+//! inside a disposable child: [`child`] is that child's side. The worker's is a job per step
 //! (`transcode_media` plans, `encode_run` encodes one run, `package_stream` puts together, `shell` is what they share; `speech`
 //! has captions made by an engine of the operator's), and
 //! [`cli`] the command line's. `upload_poster` takes pictures of the instructors' own, which `own_poster` makes anew in the

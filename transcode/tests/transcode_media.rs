@@ -77,14 +77,29 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 #[tokio::test]
+async fn runs_that_are_made_apart_come_to_the_package_of_one_go() {
+    come_to_one_go(true).await;
+}
+
+#[tokio::test]
 async fn runs_that_are_encoded_apart_come_to_the_package_of_one_go() {
+    come_to_one_go(false).await;
+}
+
+/// With the largest rendition copied (`remux`) or encoded.
+async fn come_to_one_go(remux: bool) {
     let test = TestEnv::new().await;
     let asset_id = asset_of(&test, "runs.mp4").await;
     let dir = tempfile::tempdir().unwrap();
     let made = dir.path().join("made");
-    let manifest = transcode::transcode(&fixture("runs.mp4"), &made, &Options::default(), &mut |_| {}).unwrap();
+    let options = Options { remux, ..Options::default() };
+    let manifest = transcode::transcode(&fixture("runs.mp4"), &made, &options, &mut |_| {}).unwrap();
+    assert_eq!(manifest.renditions[0].copied, remux);
     let wanted = files(&made);
-    let env = with_child(&test.env, dir.path());
+    let mut env = with_child(&test.env, dir.path());
+    let mut config = (*env.config).clone();
+    config.transcode.remux = remux;
+    env.config = Arc::new(config);
 
     let mut prefixes = vec![];
     for _ in 0..2 {
