@@ -17,7 +17,7 @@ use crate::error::TranscodeError;
 use crate::extent::Extent;
 use crate::open;
 use crate::probe::Probe;
-use crate::remux::{Scan, Seen};
+use crate::remux::{NotCopied, Scan, Seen};
 
 /// Packets of one track beyond which a file is read from its start: a day of 60 pictures a second has fewer.
 const MOST_PACKETS: usize = 6_000_000;
@@ -137,6 +137,9 @@ pub fn read(path: &Path, probe: &Probe, copy: bool) -> Result<Index, TranscodeEr
         };
         let (Some(pts), Some(dts)) = (packet.pts(), packet.dts()) else {
             steady = false;
+            if picture && let Some(scan) = &mut scan {
+                scan.refuse(NotCopied::CannotBeReadInRuns);
+            }
             continue;
         };
         let duration = ticks(packet.duration(), base);

@@ -1,8 +1,8 @@
 //! Whether the largest rung can be had by copying the source's packets instead of encoding them, and where it can be cut.
 //! Pure: looks at packets as the index passes them and decides at the end. What copies is copying.rs.
 //!
-//! A source is copied when it is what the rung would be, only made by somebody else: H.264 that every player takes, of the
-//! rung's size, within its rate and frame rate, with closed groups at whose IDRs segments of the usual length can be cut.
+//! A source is copied when it is what the rung would be, only made by somebody else: H.264 of High profile, of the rung's
+//! size, within its rate and frame rate, with closed groups at whose IDRs segments of the usual length can be cut.
 //! All renditions are then cut there. One reason against it is enough, and is told.
 
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ pub struct Copied {
 pub enum NotCopied {
     SwitchedOff,
     NotH264,
-    BeyondHighProfileLevel42,
+    NotHighProfileLevel42,
     NotTheRungsPicture,
     SeveralParameterSets,
     DamagedOrUnusualStream,
@@ -48,7 +48,7 @@ impl NotCopied {
         match self {
             Self::SwitchedOff => "copying is switched off",
             Self::NotH264 => "it is no H.264 in MP4 or Matroska",
-            Self::BeyondHighProfileLevel42 => "its profile or level is beyond High 4.2",
+            Self::NotHighProfileLevel42 => "it is not of High profile, or of a level above 4.2",
             Self::NotTheRungsPicture => "its pictures must be scaled, turned or converted",
             Self::SeveralParameterSets => "its parameter sets change on the way",
             Self::DamagedOrUnusualStream => "its stream is damaged or unusual",
@@ -123,6 +123,13 @@ impl Scan {
         }
     }
 
+    /// Takes a reason that lies outside of the packets.
+    pub fn refuse(&mut self, why: NotCopied) {
+        if self.found.is_ok() {
+            self.found = Err(why);
+        }
+    }
+
     /// What is against copying so far.
     pub fn against(&self) -> Option<NotCopied> {
         self.found.as_ref().err().copied()
@@ -134,8 +141,8 @@ impl Scan {
         let found = self.found.as_mut().map_err(|why| *why)?;
         found.close_group();
         let sps = Sps::parse(&found.parameters.sps).ok_or(NotCopied::DamagedOrUnusualStream)?;
-        if !sps.allowed {
-            return Err(NotCopied::BeyondHighProfileLevel42);
+        if !sps.high_42 {
+            return Err(NotCopied::NotHighProfileLevel42);
         }
         if !(sps.plain_samples && sps.progressive && sps.square && is_upright(video) && (sps.width, sps.height) == (top.width, top.height))
         {

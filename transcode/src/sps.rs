@@ -3,8 +3,8 @@
 /// Facts of a parameter set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sps {
-    /// Constrained Baseline, Main or High, level 4.2 at most: what Apple's clause 1.3 allows.
-    pub allowed: bool,
+    /// High, level 4.2 at most: what Apple's clauses 1.3 and 1.4 want.
+    pub high_42: bool,
     /// 4:2:0 in eight bits.
     pub plain_samples: bool,
     /// Only whole frames: nothing is interlaced.
@@ -16,21 +16,16 @@ pub struct Sps {
     pub square: bool,
 }
 
+const HIGH: u8 = 100;
 const HIGHEST_LEVEL: u8 = 42;
 
 impl Sps {
     /// From a unit with its header byte; `None` when it ends too early or says what no stream can be.
     pub fn parse(unit: &[u8]) -> Option<Self> {
-        let [header, profile, constraints, level, rest @ ..] = unit else { return None };
+        let [header, profile, _, level, rest @ ..] = unit else { return None };
         if header & 0x1F != 7 {
             return None;
         }
-        // Only the second flag says that a Baseline stream keeps to what every decoder knows.
-        let allowed = match profile {
-            66 => constraints & 0x40 != 0,
-            77 | 100 => true,
-            _ => false,
-        } && *level <= HIGHEST_LEVEL;
         let mut bits = Bits::new(rest);
         bits.golomb()?; // id
         let (mut chroma, mut depth) = (1, 0);
@@ -66,7 +61,7 @@ impl Sps {
         }
         let square = !(bits.take(1)? == 1 && bits.take(1)? == 1) || shape_is_square(&mut bits)?;
         Some(Self {
-            allowed,
+            high_42: *profile == HIGH && *level <= HIGHEST_LEVEL,
             plain_samples: chroma == 1 && depth == 0,
             progressive,
             width: width.checked_sub(cut_width)?,
@@ -181,19 +176,21 @@ mod tests {
     #[test]
     fn a_parameter_set_tells_size_profile_and_shape() {
         let sps = Sps::parse(FULL_HD).unwrap();
-        assert_eq!(sps, Sps { allowed: true, plain_samples: true, progressive: true, width: 1920, height: 1080, square: true });
+        assert_eq!(sps, Sps { high_42: true, plain_samples: true, progressive: true, width: 1920, height: 1080, square: true });
         let with = |at: usize, value: u8| {
             let mut bytes = FULL_HD.to_vec();
             bytes[at] = value;
-            Sps::parse(&bytes).is_some_and(|sps| sps.allowed)
+            Sps::parse(&bytes).is_some_and(|sps| sps.high_42)
         };
         assert!(!with(3, 51), "level 5.1");
         assert!(!with(1, 110), "High 10");
+        assert!(!with(1, 77), "Main, if it says anything");
     }
 
     #[test]
     fn what_ends_too_early_or_is_something_else_is_none() {
-        for length in 0..14 {
+        // The shape of pixels ends in the thirteenth byte.
+        for length in 0..13 {
             assert_eq!(Sps::parse(&FULL_HD[..length]), None);
         }
         assert_eq!(Sps::parse(&[0x68, 100, 0, 40, 0xff, 0xff]), None);

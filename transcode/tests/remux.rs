@@ -67,14 +67,14 @@ fn a_source_that_fits_is_copied_picture_by_picture() {
 }
 
 #[test]
-fn copying_can_be_switched_off_and_is_not_done_where_key_pictures_are_rare() {
+fn copying_can_be_switched_off_and_is_not_done_where_there_is_but_one_run() {
     let made = package(&fixture("runs.mp4"), false);
     assert_eq!((made.1.renditions[0].copied, made.1.not_copied), (false, Some(NotCopied::SwitchedOff)));
     if let Some(source) = pictures(&fixture("runs.mp4")) {
         assert_ne!(pictures(&whole(&made, &made.1.renditions[0].name)), Some(source));
     }
     let why = |name: &str| package(&fixture(name), true).1.not_copied;
-    assert_eq!(why("captioned.mkv"), Some(NotCopied::KeyPicturesTooFarApart));
+    assert_eq!(why("captioned.mkv"), Some(NotCopied::CannotBeReadInRuns), "its first packets have no time to be decoded at");
     assert_eq!(why("rotated.mp4"), Some(NotCopied::CannotBeReadInRuns), "one segment");
     assert_eq!(why("tone.m4a"), None);
 }
