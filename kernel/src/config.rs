@@ -197,6 +197,7 @@ pub struct Http {
 #[serde(deny_unknown_fields)]
 pub struct Transcode {
     pub loudness_lufs: f64,
+    pub remux: bool,
 }
 
 /// What sound can be brought to, in LUFS: outside of this it is a slip of the keyboard.

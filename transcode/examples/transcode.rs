@@ -9,11 +9,12 @@ use transcode::Options;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     let [_, file, out, flags @ ..] = &args[..] else {
-        eprintln!("usage: transcode FILE OUT [--every-picture] [--loudness=LUFS]");
+        eprintln!("usage: transcode FILE OUT [--every-picture] [--loudness=LUFS] [--no-remux]");
         return ExitCode::from(2);
     };
     let loudness_lufs = flags.iter().find_map(|flag| flag.strip_prefix("--loudness=")?.parse().ok());
-    let options = Options { hold_repeats: !flags.iter().any(|flag| flag == "--every-picture"), loudness_lufs, ..Options::default() };
+    let is = |name: &str| flags.iter().any(|flag| flag == name);
+    let options = Options { hold_repeats: !is("--every-picture"), remux: !is("--no-remux"), loudness_lufs, ..Options::default() };
     match transcode::transcode(Path::new(file), Path::new(out), &options, &mut |_| {}) {
         Ok(manifest) => {
             println!("{}", serde_json::to_string_pretty(&manifest).expect("a manifest becomes json"));

@@ -56,7 +56,10 @@ pub fn assemble(out: &Path, planned: &Planned, mut made: Vec<Made>) -> Result<Ma
     }
     let sheets = storyboard::write(out, &made, probe.size(), &starts, at)?;
     fs::remove_dir_all(out.join(STILLS)).or_else(ignore_missing).doing("remove the stills")?;
-    let renditions = write_playlists(out, probe, ladder, &videos, sound.as_ref(), &tally)?;
+    let mut renditions = write_playlists(out, probe, ladder, &videos, sound.as_ref(), &tally)?;
+    for rendition in &mut renditions {
+        rendition.copied = plan.copies(&rendition.name);
+    }
     Ok(Manifest {
         made_by: MADE_BY,
         complete: true,
@@ -72,6 +75,7 @@ pub fn assemble(out: &Path, planned: &Planned, mut made: Vec<Made>) -> Result<Ma
         captions: captions.clone(),
         notices: notices(probe, plan, &tally),
         loudness: plan.loudness,
+        not_copied: plan.not_copied,
         pictures: tally.pictures,
         pictures_held: tally.held,
         damaged: tally.damaged,
@@ -79,7 +83,8 @@ pub fn assemble(out: &Path, planned: &Planned, mut made: Vec<Made>) -> Result<Ma
     })
 }
 
-fn ignore_missing(error: std::io::Error) -> std::io::Result<()> {
+/// Nothing is wrong when what is to be removed is not there.
+pub fn ignore_missing(error: std::io::Error) -> std::io::Result<()> {
     if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
@@ -232,5 +237,6 @@ fn rendition(part: &Part, picture: Option<PictureSize>, rates: Rates) -> Renditi
         peak_bandwidth: rates.peak,
         average_bandwidth: rates.average,
         bytes: part.bytes(),
+        copied: false,
     }
 }

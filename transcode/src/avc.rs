@@ -1,8 +1,10 @@
 //! The H.264 byte stream of the encoder in the form MP4 wants: parameter sets apart, slices with their lengths in
-//! front (ISO/IEC 14496-15). Pure.
+//! front (ISO/IEC 14496-15); and pictures of a source that are in this form already. Pure.
+
+use serde::{Deserialize, Serialize};
 
 /// Parameter sets of one encoder, and what they say.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parameters {
     pub sps: Vec<u8>,
     pub pps: Vec<u8>,
@@ -38,6 +40,10 @@ impl Parameters {
     }
 }
 
+const SLICE: u8 = 1;
+const IDR_SLICE: u8 = 5;
+const FILLER: u8 = 12;
+const ENDS: std::ops::RangeInclusive<u8> = 10..=11;
 const SPS: u8 = 7;
 const PPS: u8 = 8;
 const DELIMITER: u8 = 9;
@@ -52,6 +58,79 @@ pub fn append_sample(access_unit: &[u8], out: &mut Vec<u8>) {
             out.extend(unit);
         }
     }
+}
+
+/// Reads a decoder configuration record: its parameter sets, if there is one of each, and the bytes of a unit's length.
+pub fn configuration(record: &[u8]) -> Option<(Parameters, usize)> {
+    let [1, _, _, _, lengths, sets, rest @ ..] = record else { return None };
+    let one = |rest: &[u8]| {
+        let (length, rest) = rest.split_first_chunk::<2>()?;
+        rest.split_at_checked(u16::from_be_bytes(*length).into()).map(|(set, rest)| (set.to_vec(), rest.to_vec()))
+    };
+    let (sps, rest) = one(rest)?;
+    let (count, rest) = rest.split_first()?;
+    let (pps, _) = one(rest)?;
+    let plain = sets & 0x1F == 1 && *count == 1 && sps.len() >= 4 && !pps.is_empty();
+    // Three bytes are not allowed.
+    let length_size = usize::from(lengths & 3) + 1;
+    (plain && length_size != 3).then_some((Parameters { sps, pps }, length_size))
+}
+
+/// A coded picture of a source.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CodedPicture<'a> {
+    /// Nothing after it refers to anything before it.
+    pub idr: bool,
+    /// Its slices as they are written, lengths included.
+    pub bytes: u64,
+    slices: Vec<&'a [u8]>,
+    /// Parameter sets that come with it.
+    sets: Vec<&'a [u8]>,
+}
+
+impl CodedPicture<'_> {
+    /// Whether it brings no other parameter sets than these.
+    pub fn repeats(&self, parameters: &Parameters) -> bool {
+        self.sets.iter().all(|set| *set == parameters.sps || *set == parameters.pps)
+    }
+
+    /// Writes its slices, each behind a length of four bytes.
+    pub fn append(&self, out: &mut Vec<u8>) {
+        for slice in &self.slices {
+            out.extend((slice.len() as u32).to_be_bytes());
+            out.extend(*slice);
+        }
+    }
+}
+
+/// Reads a sample whose units have lengths of `length_size` bytes in front. `None` when it is no picture of plain H.264:
+/// lengths beyond its end, slices of both kinds, layers, partitions or planes that only some decoders know.
+pub fn picture(sample: &[u8], length_size: usize) -> Option<CodedPicture<'_>> {
+    let mut picture = CodedPicture { idr: false, bytes: 0, slices: vec![], sets: vec![] };
+    let mut rest = sample;
+    while !rest.is_empty() {
+        let (length, after) = rest.split_at_checked(length_size)?;
+        let length = length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
+        let (unit, after) = after.split_at_checked(length)?;
+        rest = after;
+        match unit.first().map(|b| b & 0x1F) {
+            Some(kind @ (SLICE | IDR_SLICE)) => {
+                let idr = kind == IDR_SLICE;
+                if !picture.slices.is_empty() && picture.idr != idr {
+                    return None;
+                }
+                picture.idr = idr;
+                picture.bytes += unit.len() as u64 + 4;
+                picture.slices.push(unit);
+            }
+            Some(SPS | PPS) => picture.sets.push(unit),
+            // Remarks, marks and padding say nothing of the picture.
+            Some(SEI | DELIMITER | FILLER) | None => {}
+            Some(kind) if ENDS.contains(&kind) => {}
+            Some(_) => return None,
+        }
+    }
+    (!picture.slices.is_empty()).then_some(picture)
 }
 
 /// The units between start codes (00 00 01, with any number of zeros before).

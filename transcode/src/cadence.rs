@@ -1,15 +1,17 @@
 //! Where pictures stand on the output timeline: which are left out, which are shown again, where a segment starts.
 //! Pure; all times are ticks of 1/90000 s counted from the start of the presentation.
 //!
-//! Segments start on a grid (every 4 s by default): the first picture at or after a grid point becomes the first of
-//! a segment, and when the next picture is far away (slides recorded at a variable rate), the previous one is shown
-//! again exactly on the grid point. So every rendition is cut at the same places, whatever the source's frame rate.
+//! Segments start on a grid (every 4 s by default, or at the source's own key pictures where these are copied): the first
+//! picture at or after a grid point becomes the first of a segment, and when the next picture is far away (slides recorded
+//! at a variable rate), the previous one is shown again exactly on the grid point. So every rendition is cut at the same places, whatever the source's frame rate.
+
+use std::sync::Arc;
 
 /// Ticks per second of video timestamps: divides the common frame rates, and is what broadcasting uses.
 pub const VIDEO_TIMESCALE: i64 = 90_000;
 
 /// An unchanged picture is shown again at least this often, so that no player takes a long slide for a stall.
-const HOLD: i64 = VIDEO_TIMESCALE;
+pub const HOLD: i64 = VIDEO_TIMESCALE;
 
 /// A picture that comes this soon after a grid point becomes the start of the segment itself.
 pub const SLACK: i64 = VIDEO_TIMESCALE / 8;
@@ -23,18 +25,59 @@ pub enum Slot {
     Skip,
 }
 
+/// The points at or after which segments start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grid {
+    every: i64,
+    /// All of them, where they are not even.
+    at: Arc<[i64]>,
+}
+
+/// No time of a presentation is as late, in ticks.
+const NEVER: i64 = 1 << 40;
+
+impl Grid {
+    /// Points that are `ticks` apart, from zero on.
+    pub fn every(ticks: i64) -> Self {
+        Self { every: ticks, at: [].into() }
+    }
+
+    /// These points, which ascend from zero.
+    pub fn at(points: &[i64]) -> Self {
+        Self { every: NEVER, at: points.into() }
+    }
+
+    /// The point of this number, counted from zero.
+    pub fn point(&self, number: usize) -> i64 {
+        if self.at.is_empty() { number as i64 * self.every } else { self.at.get(number).copied().unwrap_or(NEVER) }
+    }
+
+    /// The first point after a time.
+    pub fn after(&self, time: i64) -> i64 {
+        match self.at.is_empty() {
+            true => (time.div_euclid(self.every) + 1) * self.every,
+            false => self.point(self.at.partition_point(|&point| point <= time)),
+        }
+    }
+
+    /// All points before `end`.
+    pub fn before(&self, end: i64) -> impl Iterator<Item = i64> {
+        (0..).map(|number| self.point(number)).take_while(move |&point| point < end)
+    }
+}
+
 /// Decides for a whole presentation.
 #[derive(Debug)]
 pub struct Cadence {
-    segment: i64,
+    grid: Grid,
     next_cut: i64,
     last: Option<i64>,
 }
 
 impl Cadence {
-    /// `segment` is the distance of grid points in ticks, `from` the one to start at.
-    pub fn new(segment: i64, from: i64) -> Self {
-        Self { segment, next_cut: from, last: None }
+    /// `from` is the point of the grid to start at.
+    pub fn new(grid: Grid, from: i64) -> Self {
+        Self { grid, next_cut: from, last: None }
     }
 
     /// A picture from before the start is known: it can be shown from there on.
@@ -74,7 +117,7 @@ impl Cadence {
     fn show(&mut self, pts: i64) -> (i64, bool) {
         let cut = pts >= self.next_cut;
         if cut {
-            self.next_cut = (pts.div_euclid(self.segment) + 1) * self.segment;
+            self.next_cut = self.grid.after(pts);
         }
         self.last = Some(pts);
         (pts, cut)
@@ -125,7 +168,7 @@ mod tests {
 
     /// Shown times and cuts of pictures at `times`, all different, then held until `end`.
     fn run(times: impl IntoIterator<Item = i64>, end: i64) -> (Vec<i64>, Vec<i64>) {
-        let mut cadence = Cadence::new(SEGMENT, 0);
+        let mut cadence = Cadence::new(Grid::every(SEGMENT), 0);
         let (mut shown, mut cuts) = (vec![], vec![]);
         let mut note = |pts, cut| {
             shown.push(pts);
@@ -163,7 +206,7 @@ mod tests {
 
     #[test]
     fn equal_pictures_are_left_out_for_at_most_a_second_and_never_across_a_cut() {
-        let mut cadence = Cadence::new(SEGMENT, 0);
+        let mut cadence = Cadence::new(Grid::every(SEGMENT), 0);
         let mut shown = vec![];
         for i in 0..600 {
             let pts = i * 1500;
@@ -176,6 +219,15 @@ mod tests {
         }
         assert_eq!(shown.len(), 10);
         assert_eq!(shown.iter().filter(|s| s.1).map(|s| s.0).collect::<Vec<_>>(), [0, SEGMENT, 2 * SEGMENT]);
+    }
+
+    #[test]
+    fn a_grid_is_even_or_given() {
+        for (grid, after) in [(Grid::every(40), [40, 40, 80]), (Grid::at(&[0, 39, 60]), [39, 39, 60])] {
+            assert_eq!([0, 38, 40].map(|time| grid.after(time)), after);
+            assert_eq!(grid.before(61).collect::<Vec<_>>(), [0, after[0], after[2]].into_iter().filter(|&p| p < 61).collect::<Vec<_>>());
+        }
+        assert_eq!((Grid::at(&[0, 39]).after(39), Grid::at(&[0, 39]).point(2)), (NEVER, NEVER));
     }
 
     #[test]

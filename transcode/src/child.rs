@@ -41,6 +41,8 @@ pub enum Task {
     Everything,
     /// What is to be encoded: [`Planned`].
     Plan,
+    /// The same anew for a film whose pictures turned out not to be what can be copied: [`Planned`].
+    PlanWithoutCopying { planned: Box<Planned> },
     /// One run of the plan, by its place in [`run::runs`]: [`run::Made`].
     Encode { planned: Box<Planned>, number: usize },
     /// What is put together of runs that were made, with their stills in the output folder: a [`crate::Manifest`].
@@ -76,6 +78,10 @@ pub fn run(request: Value, progress: &mut dyn FnMut(u64, u64)) -> Result<Value, 
         }
         Task::Plan => {
             let planned = package::prepare(&input, &out, &options, &mut report).map_err(failure)?;
+            done(&out, planned.captions.iter().map(|captions| captions.file.clone()).collect(), planned)
+        }
+        Task::PlanWithoutCopying { planned } => {
+            let planned = package::prepare_without_copying(&input, &out, &planned, &options).map_err(failure)?;
             done(&out, planned.captions.iter().map(|captions| captions.file.clone()).collect(), planned)
         }
         Task::Encode { planned, number } => {

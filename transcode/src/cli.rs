@@ -34,6 +34,9 @@ pub struct Args {
     /// Encode every picture, also those that equal the one before.
     #[arg(long)]
     pub every_picture: bool,
+    /// Encode every rendition, also where the source's own pictures could be copied.
+    #[arg(long)]
+    pub no_remux: bool,
     /// Bring the sound to this loudness (EBU R128), such as -16; true peaks stay below -1 dBTP.
     #[arg(long, value_name = "LUFS", allow_negative_numbers = true, value_parser = loudness)]
     pub loudness: Option<f64>,
@@ -81,8 +84,13 @@ pub fn run(args: &Args, program: &Path) -> Result<ExitCode> {
     let dir = aside.path().canonicalize()?;
     // The child sees a file without a name, alone in its folder.
     fs::hard_link(&input, dir.join("source")).or_else(|_| fs::copy(&input, dir.join("source")).map(drop)).context("copy the file")?;
-    let options =
-        Options { threads: args.threads.into(), hold_repeats: !args.every_picture, loudness_lufs: args.loudness, ..Options::default() };
+    let options = Options {
+        threads: args.threads.into(),
+        hold_repeats: !args.every_picture,
+        loudness_lufs: args.loudness,
+        remux: !args.no_remux,
+        ..Options::default()
+    };
     let request = serde_json::to_value(Request { input: "source".into(), out: PACKAGE.into(), options, task: Task::Everything })?;
     let meter = Meter::start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
@@ -149,16 +157,20 @@ fn print(manifest: &Manifest, out: &Path) -> Result<()> {
         let what = rendition.picture.map_or_else(|| "sound".into(), |p| format!("{}x{} at {:.2} fps", p.width, p.height, p.frame_rate));
         writeln!(
             text,
-            "  {what:<28} {:<14} {:>5} kbit/s on average, {:>5} at most, {} segments",
+            "  {what:<28} {:<14} {:>5} kbit/s on average, {:>5} at most, {} segments{}",
             rendition.codec,
             rendition.average_bandwidth / 1000,
             rendition.peak_bandwidth / 1000,
-            rendition.segments
+            rendition.segments,
+            if rendition.copied { ", copied" } else { "" }
         )?;
     }
     if let Some((measured, loudness)) = manifest.loudness.and_then(|loudness| Some((loudness.measured?, loudness))) {
         let (lufs, peak) = (measured.lufs, measured.true_peak_dbtp);
         writeln!(text, "  sound measured {lufs:.1} LUFS, true peak {peak:.1} dBTP; made {:+.1} dB louder", loudness.gain_db)?;
+    }
+    if let Some(why) = manifest.not_copied {
+        writeln!(text, "  the source was encoded, not copied: {}", why.words())?;
     }
     for notice in &manifest.notices {
         writeln!(text, "  note: {}", notice.sentence())?;

@@ -72,6 +72,12 @@ pub fn decodable(stream: &Stream) -> bool {
     unsafe { !ffi::avcodec_find_decoder((*(*stream.as_ptr()).codecpar).codec_id).is_null() }
 }
 
+/// Whether the decoder has made up parts of a picture.
+pub fn is_concealed(frame: &Frame) -> bool {
+    // SAFETY: reads a plain field of an allocated frame.
+    unsafe { (*frame.as_ptr()).decode_error_flags != 0 }
+}
+
 /// Sends one packet (or the end, as `None`) and hands every frame that comes out to `each`.
 /// Answers how many times the decoder complained.
 pub fn feed(

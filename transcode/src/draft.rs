@@ -85,6 +85,7 @@ pub fn draft(planned: &Planned, made: &[Made]) -> Option<Draft> {
         peak_bandwidth: rates.peak,
         average_bandwidth: rates.average,
         bytes: 0,
+        copied: plan.copies(name),
     };
     let size = |entry: &VideoEntry| PictureSize { width: entry.width, height: entry.height, frame_rate: entry.frame_rate };
     let mut renditions: Vec<_> =
@@ -105,6 +106,7 @@ pub fn draft(planned: &Planned, made: &[Made]) -> Option<Draft> {
         captions: captions.clone(),
         notices: vec![],
         loudness: plan.loudness,
+        not_copied: plan.not_copied,
         pictures: 0,
         pictures_held: 0,
         damaged: 0,
@@ -133,7 +135,7 @@ fn lengths(starts: &[i64], end: i64) -> Vec<Segment> {
 
 /// Where segments of sound start, in samples.
 fn sound_cuts(plan: &Plan, end: i64) -> Vec<i64> {
-    (0..end).step_by(plan.segment.max(1) as usize).map(stations::sound_cut).collect()
+    plan.grid().before(end).map(stations::sound_cut).collect()
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use sqlx::PgConnection;
 
 use crate::child::Task;
 use crate::draft::{self, Draft};
+use crate::error::CANNOT_COPY;
 use crate::package::Planned;
 use crate::run::Made;
-use crate::{shell, stream};
+use crate::{shell, stream, transcode_media};
 
 /// Handles the job.
 pub async fn encode_run(ctx: Ctx, job: EncodeRun) -> Result<Done, Failure> {
@@ -33,7 +34,15 @@ pub async fn encode_run(ctx: Ctx, job: EncodeRun) -> Result<Done, Failure> {
     kernel::crash_point!("encode.fetched");
     let planned: Box<Planned> = serde_json::from_value(row.plan)?;
     let task = Task::Encode { planned: planned.clone(), number: number as usize };
-    let (made, files) = shell::encode(&ctx, &prefix, dir.path(), task, bytes, job.is_beginning()).await?;
+    let (made, files) = match shell::encode(&ctx, &prefix, dir.path(), task, bytes, job.is_beginning()).await {
+        // The packets promised what the pictures do not keep: everything is planned anew, without copying.
+        Err(failure) if failure.code == CANNOT_COPY => {
+            let Some(asset) = transcode_media::find(&ctx, asset_id).await? else { return ctx.skip("its asset is gone").await };
+            let (planned, files) = shell::step(&ctx, dir.path(), Task::PlanWithoutCopying { planned }, bytes, true).await?;
+            return transcode_media::write(&ctx, asset_id, asset.home, dir.path(), planned, &files, Some(&prefix)).await;
+        }
+        encoded => encoded?,
+    };
     shell::put(&ctx, &prefix, dir.path(), &files).await?;
 
     let mut done = ctx.finish().await?;

@@ -28,11 +28,16 @@ pub enum TranscodeError {
     CodecUnsupported { codec: String },
     #[error("the samples are encrypted")]
     EncryptedMedia,
+    #[error("the source's pictures cannot be copied: {detail}")]
+    CannotCopy { detail: String },
     #[error("{doing}")]
     Io { doing: &'static str, source: io::Error },
     #[error("{doing}: {source}")]
     Library { doing: &'static str, source: ffmpeg::Error },
 }
+
+/// Code of a source that was planned to be copied and turned out not to be what it seemed: it is encoded instead.
+pub const CANNOT_COPY: &str = "cannot_copy";
 
 impl TranscodeError {
     /// The stable code that API, database and pages share.
@@ -48,6 +53,7 @@ impl TranscodeError {
             Self::TooLong => "too_long",
             Self::CodecUnsupported { .. } => "codec_unsupported",
             Self::EncryptedMedia => "encrypted_media",
+            Self::CannotCopy { .. } => CANNOT_COPY,
             Self::Io { .. } => "scratch_failed",
             Self::Library { .. } => "encoder_failed",
         }
@@ -83,13 +89,15 @@ impl TranscodeError {
                 format!("this file is coded as “{codec}”, which cannot be played here; please export it as MP4 (H.264 and AAC)")
             }
             Self::EncryptedMedia => "this file is copy-protected (encrypted); please upload an unprotected copy".into(),
-            Self::Io { .. } | Self::Library { .. } => "the server could not finish this conversion; it will be tried again".into(),
+            Self::CannotCopy { .. } | Self::Io { .. } | Self::Library { .. } => {
+                "the server could not finish this conversion; it will be tried again".into()
+            }
         }
     }
 
     /// True when trying again with the same bytes can never work.
     pub fn hopeless(&self) -> bool {
-        !matches!(self, Self::Io { .. } | Self::Library { .. })
+        !matches!(self, Self::CannotCopy { .. } | Self::Io { .. } | Self::Library { .. })
     }
 
     /// True when only space is missing.

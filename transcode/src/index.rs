@@ -4,17 +4,20 @@
 use std::path::Path;
 
 use ffmpeg::format::context::Input;
-use ffmpeg::{Discard, Packet, Rational, ffi};
+use ffmpeg::format::stream::Stream;
+use ffmpeg::packet::Ref;
+use ffmpeg::{Discard, Packet, ffi};
 use ffmpeg_next as ffmpeg;
 
 use crate::budget::MAX_SECONDS;
 use crate::cadence::VIDEO_TIMESCALE;
 use crate::captions::Captions;
-use crate::clock::{Clock, ticks};
+use crate::clock::{Clock, ticks, untick};
 use crate::error::TranscodeError;
 use crate::extent::Extent;
 use crate::open;
 use crate::probe::Probe;
+use crate::remux::{NotCopied, Scan, Seen};
 
 /// Packets of one track beyond which a file is read from its start: a day of 60 pictures a second has fewer.
 const MOST_PACKETS: usize = 6_000_000;
@@ -32,6 +35,8 @@ pub struct Index {
     pub captions: Captions,
     /// One clock without breaks, every packet dated, readable and listed: reading may begin at any entry point.
     pub steady: bool,
+    /// What is to be known of the pictures if they are to be copied.
+    pub scan: Option<Scan>,
 }
 
 /// The packets of one track. Times are ticks from the start of the presentation.
@@ -92,11 +97,11 @@ pub fn may_restart(input: &Input) -> bool {
     unsafe { (*(*input.as_ptr()).iformat).flags & ffi::AVFMT_TS_DISCONT != 0 }
 }
 
-/// Reads every packet of `path` once.
+/// Reads every packet of `path` once; looks into those of pictures where these may be copied (`copy`).
 ///
 /// # Errors
 /// Those of opening the file; damage in it only makes the index unsteady.
-pub fn read(path: &Path, probe: &Probe) -> Result<Index, TranscodeError> {
+pub fn read(path: &Path, probe: &Probe, copy: bool) -> Result<Index, TranscodeError> {
     let mut input = open::open(path)?;
     let used = Used::of(probe);
     let mut captions = Captions::open(&input, &probe.captions);
@@ -105,6 +110,8 @@ pub fn read(path: &Path, probe: &Probe) -> Result<Index, TranscodeError> {
     let mut origin = used.start(&input);
     let base_of = |index: Option<usize>| index.and_then(|index| input.stream(index)).map(|stream| stream.time_base());
     let (video_base, audio_base) = (base_of(used.video), base_of(used.audio));
+    let pictures = probe.video.as_ref().zip(used.video.and_then(|index| input.stream(index)));
+    let mut scan = pictures.map(|(info, stream)| Scan::new(copy, &info.codec, extradata(&stream)));
     let mut video = TrackIndex::default();
     let mut audio = TrackIndex::default();
     // Only these seek to what they are asked for; the others are found by reading.
@@ -130,25 +137,57 @@ pub fn read(path: &Path, probe: &Probe) -> Result<Index, TranscodeError> {
         };
         let (Some(pts), Some(dts)) = (packet.pts(), packet.dts()) else {
             steady = false;
+            if picture && let Some(scan) = &mut scan {
+                scan.refuse(NotCopied::CannotBeReadInRuns);
+            }
             continue;
         };
         let duration = ticks(packet.duration(), base);
         steady &= clock.shift_at(ticks(dts, base), duration) == 0;
         let origin = *origin.get_or_insert(ticks(dts, base));
-        steady &= track.note(pts, dts, duration, base, origin, picture, packet.is_key());
+        // As the source will count, to the tick.
+        let back = untick(-origin, base);
+        let [at, decoded] = [pts, dts].map(|time| ticks(time.saturating_add(back), base));
+        steady &= track.note(at, (decoded, dts), duration, picture, packet.is_key());
+        if picture && let Some(scan) = &mut scan {
+            scan.packet(&Seen { data: packet.data().unwrap_or_default(), at, odd: is_odd(&packet) });
+        }
     }
     video.times.sort_unstable();
     let complete = |listed: Option<u64>, track: &TrackIndex| listed.is_none_or(|listed| listed == 0 || track.packets >= listed);
     steady &= complete(probe.video.as_ref().map(|info| info.listed), &video);
     steady &= complete(probe.audio.as_ref().map(|info| info.listed), &audio);
-    Ok(Index { origin: origin.unwrap_or(0), video: used.video.map(|_| video), audio: used.audio.map(|_| audio), captions, steady })
+    Ok(Index { origin: origin.unwrap_or(0), video: used.video.map(|_| video), audio: used.audio.map(|_| audio), captions, steady, scan })
+}
+
+/// A stream's decoder configuration; empty where it has none.
+pub fn extradata<'a>(stream: &'a Stream) -> &'a [u8] {
+    // SAFETY: the stream's parameters hold `extradata_size` bytes of extradata, or none, and live as long as the stream.
+    unsafe {
+        let parameters = &*(*stream.as_ptr()).codecpar;
+        match parameters.extradata.is_null() {
+            true => &[],
+            false => std::slice::from_raw_parts(parameters.extradata, parameters.extradata_size.max(0) as usize),
+        }
+    }
+}
+
+/// Damaged, not to be shown, or with another decoder configuration than those before.
+fn is_odd(packet: &Packet) -> bool {
+    const ODD: i32 = ffi::AV_PKT_FLAG_CORRUPT | ffi::AV_PKT_FLAG_DISCARD;
+    let mut size = 0;
+    // SAFETY: reads a plain field and asks for side data of a packet that is alive.
+    unsafe {
+        let raw = packet.as_ptr();
+        let configuration = ffi::av_packet_get_side_data(raw, ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA, &mut size);
+        (*raw).flags & ODD != 0 || !configuration.is_null()
+    }
 }
 
 impl TrackIndex {
     /// Notes a packet; false when its times make the track one that must be read from its start.
-    #[expect(clippy::too_many_arguments, reason = "the fields of one packet")]
-    fn note(&mut self, pts: i64, dts: i64, duration: i64, base: Rational, origin: i64, picture: bool, key: bool) -> bool {
-        let (at, decoded) = (ticks(pts, base) - origin, ticks(dts, base) - origin);
+    /// `decoded` is its decoding time in ticks and as the stream counts.
+    fn note(&mut self, at: i64, (decoded, dts): (i64, i64), duration: i64, picture: bool, key: bool) -> bool {
         let first = self.packets == 0;
         self.packets += 1;
         self.end = self.end.max(at.saturating_add(duration.max(0)));

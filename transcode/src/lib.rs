@@ -2,9 +2,10 @@
 //!
 //! Core, synchronous, without database or environment, in the order of the work: `open` (whitelists) → `probe` (what
 //! is it really) → `index` (all its packets) → `plan` with `ladder` (which renditions, which cuts, which runs) → `run`,
-//! each a `line` from the `source` (decode, one clock) over `stations` (scale from the next larger, x264 and AAC) to
-//! `cmaf` and `track` (segments) → `assemble` with `playlist` and `storyboard`. All of it is [`transcode`]. libav is used
-//! here and nowhere else, and only inside a disposable child: [`child`] is that child's side. The worker's is a job per step
+//! each a `line` from the `source` (decode, one clock) over `stations` (scale from the next larger, x264 and AAC; `copying`
+//! for the largest rung where `remux` has found that the source is it already) to `cmaf` and `track` (segments) →
+//! `assemble` with `playlist` and `storyboard`. All of it is [`transcode`]. libav is used here and nowhere else, and only
+//! inside a disposable child: [`child`] is that child's side. The worker's is a job per step
 //! (`transcode_media` plans, `encode_run` encodes one run, `package_stream` puts together, `shell` is what they share; `speech`
 //! has captions made by an engine of the operator's), and
 //! [`cli`] the command line's. `upload_poster` takes pictures of the instructors' own, which `own_poster` makes anew in the
@@ -24,6 +25,7 @@ pub mod child;
 pub mod cli;
 mod clock;
 mod cmaf;
+mod copying;
 mod decode;
 mod draft;
 mod droppable;
@@ -46,6 +48,7 @@ mod placing;
 pub mod plan;
 mod playlist;
 mod probe;
+mod remux;
 pub mod run;
 mod scale;
 mod shell;
@@ -53,6 +56,7 @@ mod sniff;
 mod sound;
 mod source;
 mod speech;
+mod sps;
 mod stations;
 mod steady;
 mod stills;
@@ -71,6 +75,7 @@ pub use loudness::{Level, Loudness};
 pub use manifest::{CaptionFile, Chapter, MADE_BY, Manifest, Notice, PictureSize, Rendition, Storyboard};
 pub use package::{Options, Planned, Progress, transcode};
 pub use probe::{AudioInfo, CaptionInfo, Probe, VideoInfo, probe};
+pub use remux::NotCopied;
 pub use shell::register;
 pub use speech::engine::look as look_at_speech_engine;
 pub use upload_poster::router;

@@ -136,7 +136,7 @@ impl Station<Item, TranscodeError> for &mut Meter {
         match item {
             Some(Item::Sound(pcm)) => self.push(&pcm).map(|()| Flow::More),
             Some(Item::End(_)) => Ok(Flow::Done),
-            Some(Item::Picture(_)) | None => Ok(Flow::More),
+            Some(Item::Picture(_) | Item::Coded(_)) | None => Ok(Flow::More),
         }
     }
 }

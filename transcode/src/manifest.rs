@@ -6,10 +6,11 @@ use crate::draft;
 use crate::loudness::Loudness;
 use crate::playlist::{IFRAMES, MASTER, MEDIA};
 use crate::probe::Probe;
+use crate::remux::NotCopied;
 use crate::track::{INIT, segment_name};
 
 /// Version of what is made from a source. Raised when the output changes, so that `backfill` finds what is older.
-pub const MADE_BY: i32 = 2;
+pub const MADE_BY: i32 = 3;
 
 /// An HLS package.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +41,9 @@ pub struct Manifest {
     /// How loud the source is, and what was done about it; `None` when that was not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loudness: Option<Loudness>,
+    /// Why no rendition is the source's own pictures; `None` when one is, and for sound alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_copied: Option<NotCopied>,
     /// Pictures that were decoded, and how many of them equalled their predecessor and were held instead of encoded.
     pub pictures: u64,
     pub pictures_held: u64,
@@ -72,6 +76,9 @@ pub struct Rendition {
     pub peak_bandwidth: u64,
     pub average_bandwidth: u64,
     pub bytes: u64,
+    /// It is the source's own pictures, not encoded again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub copied: bool,
 }
 
 /// Size and rate of a video rendition.

@@ -7,15 +7,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
-use crate::assemble::assemble;
+use crate::assemble::{assemble, ignore_missing};
 use crate::cadence::VIDEO_TIMESCALE;
 use crate::error::{Doing, TranscodeError};
 use crate::index;
+use crate::ladder::Rung;
 use crate::loudness;
 use crate::manifest::{CaptionFile, Manifest};
 use crate::plan::{Plan, plan};
 use crate::probe::{self, Probe};
+use crate::remux::NotCopied;
 use crate::run::{self, Film, Made, Run, Work};
+use crate::stations::SOUND;
+use crate::stills::STILLS;
 
 /// How to transcode.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -30,11 +34,18 @@ pub struct Options {
     /// Bring the sound to this loudness, in LUFS, as EBU R128 measures it; `None`: leave it as it is.
     #[serde(default)]
     pub loudness_lufs: Option<f64>,
+    /// Copy the source's own pictures where they are what the largest rung would be, instead of encoding them.
+    #[serde(default = "yes")]
+    pub remux: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { threads: 2, segment_ms: 4000, hold_repeats: true, loudness_lufs: None }
+        Self { threads: 2, segment_ms: 4000, hold_repeats: true, loudness_lufs: None, remux: true }
     }
 }
 
@@ -69,8 +80,9 @@ pub struct Planned {
 /// See [`TranscodeError`].
 pub fn prepare(input: &Path, out: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Planned, TranscodeError> {
     let probe = probe::probe(input)?;
-    let index = index::read(input, &probe)?;
-    let mut plan = plan(&probe, &index, options.segment());
+    let mut index = index::read(input, &probe, options.remux)?;
+    let scan = index.scan.take();
+    let mut plan = plan(&probe, &index, scan, options.segment());
     fs::create_dir_all(out).doing("make the output folder")?;
     if let (Some(target), Some(audio)) = (options.loudness_lufs, &probe.audio) {
         let done = Arc::new(AtomicU64::new(0));
@@ -89,7 +101,39 @@ pub fn prepare(input: &Path, out: &Path, options: &Options, progress: &mut dyn F
 /// See [`TranscodeError`]. Files may be left in `out`; without a manifest they mean nothing.
 pub fn transcode(input: &Path, out: &Path, options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Manifest, TranscodeError> {
     let planned = prepare(input, out, options, progress)?;
-    let Planned { probe, plan, .. } = &planned;
+    match encode_all(input, out, &planned, options, progress) {
+        Err(TranscodeError::CannotCopy { .. }) => {
+            for folder in planned.plan.ladder.iter().map(Rung::name).chain([SOUND.to_owned(), STILLS.to_owned()]) {
+                fs::remove_dir_all(out.join(folder)).or_else(ignore_missing).doing("remove what cannot be copied")?;
+            }
+            let planned = prepare_without_copying(input, out, &planned, options)?;
+            encode_all(input, out, &planned, options, progress)
+        }
+        manifest => manifest,
+    }
+}
+
+/// Plans anew what could not be copied although it seemed so.
+///
+/// # Errors
+/// See [`TranscodeError`].
+pub fn prepare_without_copying(input: &Path, out: &Path, planned: &Planned, options: &Options) -> Result<Planned, TranscodeError> {
+    let options = Options { remux: false, loudness_lufs: None, ..options.clone() };
+    let mut anew = prepare(input, out, &options, &mut |_| {})?;
+    anew.plan.loudness = planned.plan.loudness;
+    anew.plan.not_copied = Some(NotCopied::DamagedOrUnusualStream);
+    Ok(anew)
+}
+
+/// Encodes all runs and puts them together.
+fn encode_all(
+    input: &Path,
+    out: &Path,
+    planned: &Planned,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Manifest, TranscodeError> {
+    let Planned { probe, plan, .. } = planned;
     let done = Arc::new(AtomicU64::new(0));
     let expected = expected_frames(probe, plan);
     let mut tick = || {
@@ -105,7 +149,7 @@ pub fn transcode(input: &Path, out: &Path, options: &Options, progress: &mut dyn
         }
         _ => side_by_side(film, runs, options, &done, &mut tick)?,
     };
-    let manifest = assemble(out, &planned, made)?;
+    let manifest = assemble(out, planned, made)?;
     let frames = done.load(Ordering::Relaxed);
     progress(Progress { frames_done: frames, frames_total: frames });
     Ok(manifest)
@@ -196,7 +240,6 @@ mod tests {
     use super::*;
     use crate::avc;
     use crate::cmaf::Coding;
-    use crate::ladder::Rung;
     use crate::scale;
     use crate::track::Track;
     use crate::x264;

@@ -9,7 +9,7 @@ use ffmpeg_next as ffmpeg;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::MAX_SECONDS;
-use crate::cadence::{Cadence, Slot, Thinner, VIDEO_TIMESCALE};
+use crate::cadence::{Cadence, Grid, Slot, Thinner, VIDEO_TIMESCALE};
 use crate::clock::{FAR_BEFORE, ticks};
 use crate::decode;
 use crate::error::TranscodeError;
@@ -76,12 +76,12 @@ pub struct Placing {
 }
 
 impl Placing {
-    /// `segment` is the distance of the grid points where segments start, in ticks, `nominal` the duration of a picture.
-    pub fn new(window: Window, max_fps: u32, nominal: i64, segment: i64, hold_repeats: bool, stills: Option<Stills>) -> Self {
+    /// `grid` is where segments start, `nominal` the duration of a picture in ticks.
+    pub fn new(window: Window, max_fps: u32, nominal: i64, grid: Grid, hold_repeats: bool, stills: Option<Stills>) -> Self {
         Self {
             window,
             thinner: Thinner::new(max_fps),
-            cadence: Cadence::new(segment, window.from),
+            cadence: Cadence::new(grid, window.from),
             hold_repeats,
             last: None,
             extent: Extent::default(),

@@ -7,12 +7,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cadence::{SLACK, VIDEO_TIMESCALE};
+use crate::cadence::{Grid, SLACK, VIDEO_TIMESCALE};
 use crate::droppable;
 use crate::index::{Index, TrackIndex};
 use crate::ladder::{self, Rung};
 use crate::loudness::Loudness;
 use crate::probe::Probe;
+use crate::remux::{Copied, NotCopied, Scan};
 
 /// Segments of one run: long enough that the pictures decoded before it hardly count, short enough that a killed worker
 /// costs little, and that whoever waits for the first or goes to the last of them does not wait for long.
@@ -46,6 +47,14 @@ pub struct Plan {
     pub pictures: Vec<Window>,
     /// Runs of sound, in order.
     pub sound: Vec<Window>,
+    /// Where segments start instead of on the grid: at key pictures of the source, where these are copied.
+    #[serde(default)]
+    pub points: Vec<i64>,
+    /// How the largest rung is copied; or why it is not, where there are pictures.
+    #[serde(default)]
+    pub copied: Option<Copied>,
+    #[serde(default)]
+    pub not_copied: Option<NotCopied>,
     /// How loud the sound is and is to be, where that was asked for.
     #[serde(default)]
     pub loudness: Option<Loudness>,
@@ -69,6 +78,11 @@ impl Window {
     /// The whole file.
     pub const WHOLE: Self = Self { first: 1, from: 0, to: None, seek: None, last: true };
 
+    /// Whether what is shown at this time is part of it.
+    pub fn holds(&self, time: i64) -> bool {
+        time >= self.from && self.to.is_none_or(|to| time < to)
+    }
+
     /// Its part of `all` frames of a plan.
     pub fn share(&self, plan: &Plan, all: u64) -> u64 {
         let end = plan.end.unwrap_or(i64::MAX).max(1);
@@ -82,10 +96,20 @@ impl Plan {
     pub fn is_whole(&self) -> bool {
         self.end.is_none()
     }
+
+    /// Whether the rendition of this name is copied.
+    pub fn copies(&self, name: &str) -> bool {
+        self.copied.is_some() && self.ladder.first().is_some_and(|top| top.name() == name)
+    }
+
+    /// Where segments start.
+    pub fn grid(&self) -> Grid {
+        if self.points.is_empty() { Grid::every(self.segment) } else { Grid::at(&self.points) }
+    }
 }
 
-/// Plans a package with segments of `segment` ticks.
-pub fn plan(probe: &Probe, index: &Index, segment: i64) -> Plan {
+/// Plans a package with segments of `segment` ticks; `scan` is what there is to know about copying.
+pub fn plan(probe: &Probe, index: &Index, scan: Option<Scan>, segment: i64) -> Plan {
     let ladder = probe.video.as_ref().map_or_else(Vec::new, |video| {
         let decoded = u64::from(video.width) * u64::from(video.height);
         ladder::plan(video.display_width, video.display_height, decoded, video.fps)
@@ -102,6 +126,9 @@ pub fn plan(probe: &Probe, index: &Index, segment: i64) -> Plan {
         cuts: vec![],
         pictures: if probe.video.is_some() { vec![Window::WHOLE] } else { vec![] },
         sound: if probe.audio.is_some() { vec![Window::WHOLE] } else { vec![] },
+        points: vec![],
+        copied: None,
+        not_copied: scan.as_ref().map(|scan| scan.against().unwrap_or(NotCopied::CannotBeReadInRuns)),
         loudness: None,
     };
     // Which pictures are left out undecoded depends on all before them.
@@ -109,10 +136,21 @@ pub fn plan(probe: &Probe, index: &Index, segment: i64) -> Plan {
     if !index.steady || end <= 0 || drops {
         return whole;
     }
-    let cuts = index.video.as_ref().map_or_else(Vec::new, |track| cuts(&track.times, segment, end));
+    let copying = match (&probe.video, whole.ladder.first(), &index.video, scan) {
+        (Some(video), Some(top), Some(track), Some(scan)) => Some(scan.decide(video, top, &track.times, segment, end)),
+        _ => None,
+    };
+    let not_copied = copying.as_ref().and_then(|copying| copying.as_ref().err().copied());
+    let (copied, points) = copying.and_then(Result::ok).unzip();
+    let points = points.unwrap_or_default();
+    let grid = if points.is_empty() { Grid::every(segment) } else { Grid::at(&points) };
+    let cuts = match &index.video {
+        Some(track) if copied.is_none() => cuts(&track.times, segment, end),
+        _ => points.clone(),
+    };
     let total = if cuts.is_empty() { (end as u64).div_ceil(segment as u64) as usize } else { cuts.len() };
     let pictures = match &index.video {
-        Some(track) => picture_runs(track, segment, end, total),
+        Some(track) => picture_runs(track, &grid, end, total),
         None => Some(vec![]),
     };
     match pictures {
@@ -120,7 +158,10 @@ pub fn plan(probe: &Probe, index: &Index, segment: i64) -> Plan {
             end: Some(end),
             cuts,
             pictures,
-            sound: index.audio.as_ref().map_or_else(Vec::new, |track| windows(track, segment, total, (SOUND_RUN, SOUND_RUN), SOUND_LEAD)),
+            sound: index.audio.as_ref().map_or_else(Vec::new, |track| windows(track, &grid, total, (SOUND_RUN, SOUND_RUN), SOUND_LEAD)),
+            points,
+            copied,
+            not_copied,
             ..whole
         },
         _ => whole,
@@ -129,10 +170,10 @@ pub fn plan(probe: &Probe, index: &Index, segment: i64) -> Plan {
 
 /// Runs whose lead-ins, decoded for nothing, stay about half of the whole (a little more, so that runs of eight seconds fit key frames
 /// every ten; to decode costs a twentieth of what it costs to encode); none where entry points are too rare.
-fn picture_runs(track: &TrackIndex, segment: i64, end: i64, total: usize) -> Option<Vec<Window>> {
+fn picture_runs(track: &TrackIndex, grid: &Grid, end: i64, total: usize) -> Option<Vec<Window>> {
     let mut length = total.div_ceil(LEAST_RUNS).clamp(1, RUN);
     while length < total {
-        let runs = windows(track, segment, total, (RUN.min(length), length), 0);
+        let runs = windows(track, grid, total, (RUN.min(length), length), 0);
         let wasted: i64 = runs.iter().map(|run| run.from - track.key_before(run.from).map_or(0, |key| key.pts)).sum();
         if wasted * 20 <= end * 11 {
             return Some(runs);
@@ -143,13 +184,13 @@ fn picture_runs(track: &TrackIndex, segment: i64, end: i64, total: usize) -> Opt
 }
 
 /// Windows of so many segments, the first and all others, each read from the last entry point that lies at least `lead` before it.
-fn windows(track: &TrackIndex, segment: i64, total: usize, (first, others): (usize, usize), lead: i64) -> Vec<Window> {
+fn windows(track: &TrackIndex, grid: &Grid, total: usize, (first, others): (usize, usize), lead: i64) -> Vec<Window> {
     let window = |start: usize| {
-        let from = start as i64 * segment;
+        let from = grid.point(start);
         let next = start + if start == 0 { first } else { others };
         let last = next >= total;
         let seek = track.key_before(from - lead).filter(|_| start > 0).map(|key| key.dts);
-        Window { first: start + 1, from, to: (!last).then_some(next as i64 * segment), seek, last }
+        Window { first: start + 1, from, to: (!last).then(|| grid.point(next)), seek, last }
     };
     std::iter::once(0).chain((first..total).step_by(others)).map(window).collect()
 }
@@ -189,7 +230,9 @@ mod tests {
         for seconds in [5, 9, 30, 127, 3600] {
             let end = seconds * VIDEO_TIMESCALE;
             let total = (end as u64).div_ceil(SEGMENT as u64) as usize;
-            let Some(runs) = picture_runs(&track(seconds, 2), SEGMENT, end, total) else { panic!("{seconds} s are not split") };
+            let Some(runs) = picture_runs(&track(seconds, 2), &Grid::every(SEGMENT), end, total) else {
+                panic!("{seconds} s are not split")
+            };
             assert_eq!((runs[0].from, runs[0].seek, runs.last().unwrap().to), (0, None, None));
             assert!(runs.iter().all(|run| run.last == run.to.is_none()));
             for pair in runs.windows(2) {
@@ -204,7 +247,7 @@ mod tests {
     #[test]
     fn rare_entry_points_make_longer_runs_and_a_single_one_makes_no_runs() {
         let end = 3600 * VIDEO_TIMESCALE;
-        let count = |key_every| picture_runs(&track(3600, key_every), SEGMENT, end, 900).map(|runs| runs.len());
+        let count = |key_every| picture_runs(&track(3600, key_every), &Grid::every(SEGMENT), end, 900).map(|runs| runs.len());
         assert_eq!(count(2), Some(450));
         let rare = count(200).unwrap();
         assert!(rare < 60, "{rare}");
@@ -216,7 +259,7 @@ mod tests {
         let even: Vec<i64> = (0..1000).map(|i| i * 3003).collect();
         let slides = vec![0, 7 * VIDEO_TIMESCALE, 8 * VIDEO_TIMESCALE + 500, 12 * VIDEO_TIMESCALE + 11_000, 13 * VIDEO_TIMESCALE];
         for (times, end) in [(even, 1000 * 3003), (slides.clone(), 19 * VIDEO_TIMESCALE), (slides, 16 * VIDEO_TIMESCALE + 400)] {
-            let mut cadence = Cadence::new(SEGMENT, 0);
+            let mut cadence = Cadence::new(Grid::every(SEGMENT), 0);
             let mut made = vec![];
             for &time in &times {
                 while let Some((pts, cut)) = cadence.repeat_before(time) {

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicU64;
 use serde::{Deserialize, Serialize};
 
 use crate::aac;
+use crate::copying::CopyStation;
 use crate::error::{Doing, TranscodeError};
 use crate::ladder::Rung;
 use crate::line::{self, Post};
@@ -94,6 +95,7 @@ pub struct Work {
 /// Trays between stations: enough that no station waits for a short delay of another, few enough to stay small.
 const PICTURES_WAITING: usize = 4;
 const SOUND_WAITING: usize = 128;
+const CODED_WAITING: usize = 16;
 
 /// All runs of a plan in the order in which they are wanted: the beginning first, its sound before its pictures.
 pub fn runs(plan: &Plan) -> Vec<Run> {
@@ -122,9 +124,18 @@ pub fn encode(film: Film, run: &Run, work: Work, done: &Arc<AtomicU64>, tick: &m
         Run::Whole => (Window::WHOLE, &plan.ladder[..], probe.audio.is_some()),
     };
     fs::create_dir_all(out).doing("make the output folder")?;
-    let mut rungs = stations(probe, ladder, out, window.first);
-    let mut sound = wants_sound.then(|| SoundStation::new(out, plan.segment, &window, plan.loudness.as_ref())).transpose()?;
-    let trays = Trays { picture: (!rungs.is_empty()).then_some(1), sound: sound.is_some().then_some(1 + rungs.len()) };
+    let copied = plan.copied.as_ref().zip(probe.video.as_ref()).filter(|_| !ladder.is_empty() && plan.ladder.first() == ladder.first());
+    let mut copy = match copied {
+        Some((copied, video)) => Some(CopyStation::new(&ladder[0], copied, video.colour, out, window, plan.grid())?),
+        None => None,
+    };
+    let mut rungs = stations(probe, &ladder[usize::from(copy.is_some())..], out, window.first);
+    let mut sound = wants_sound.then(|| SoundStation::new(out, plan.grid(), &window, plan.loudness.as_ref())).transpose()?;
+    let trays = Trays {
+        picture: (!rungs.is_empty()).then_some(1),
+        sound: sound.is_some().then_some(1 + rungs.len()),
+        copy: copy.is_some().then_some(1 + rungs.len() + usize::from(sound.is_some())),
+    };
     // Whoever makes the largest rung has the best pictures at hand.
     let stills = match (&probe.video, ladder.first()) {
         (Some(video), Some(top)) if plan.ladder.first() == Some(top) => {
@@ -154,7 +165,10 @@ pub fn encode(film: Film, run: &Run, work: Work, done: &Arc<AtomicU64>, tick: &m
     if let Some(sound) = &mut sound {
         posts.push(Post { station: Box::new(sound), source: false, feeds: vec![], room: SOUND_WAITING });
     }
-    posts[0].feeds = trays.picture.into_iter().chain(trays.sound).collect();
+    if let Some(copy) = &mut copy {
+        posts.push(Post { station: Box::new(copy), source: false, feeds: vec![], room: CODED_WAITING });
+    }
+    posts[0].feeds = trays.picture.into_iter().chain(trays.sound).chain(trays.copy).collect();
     // The largest rung is the dearest and must never wait; then whatever keeps it fed.
     let mut order: Vec<usize> = (0..posts.len()).collect();
     order.sort_by_key(|&number| (number != 1, number));
@@ -162,8 +176,8 @@ pub fn encode(film: Film, run: &Run, work: Work, done: &Arc<AtomicU64>, tick: &m
 
     let tally = source.tally;
     let stills = source.into_stills().map(Stills::finish).transpose()?.unwrap_or_default();
-    let mut parts: Vec<Part> =
-        rungs.into_iter().filter_map(|rung| rung.track.map(|track| track.into_part(&rung.codec, rung.frames))).collect();
+    let encoded = rungs.into_iter().filter_map(|rung| rung.track.map(|track| track.into_part(&rung.codec, rung.frames)));
+    let mut parts: Vec<Part> = copy.map(CopyStation::into_part).into_iter().chain(encoded).collect();
     match sound {
         Some(sound) if sound.frames > 0 => parts.push(sound.track.into_part(aac::CODEC, sound.frames)),
         Some(_) => fs::remove_dir_all(out.join(SOUND)).doing("remove an empty rendition")?,

@@ -65,7 +65,8 @@ pub async fn step<T: DeserializeOwned>(
         true => (std::thread::available_parallelism().map_or(1, |cores| cores.get()), 0),
         false => (1, BEHIND),
     };
-    let options = Options { threads, loudness_lufs: ctx.env.config.transcode.loudness(), ..Options::default() };
+    let config = &ctx.env.config.transcode;
+    let options = Options { threads, loudness_lufs: config.loudness(), remux: config.remux, ..Options::default() };
     let limits = Limits { nice, ..limits(&ctx.env.pools.get(Stage::Transcode), options.threads, source_bytes) };
     let request = Request { input: SOURCE.into(), out: PACKAGE.into(), options, task };
     let done: Result<Done<T>, Failure> = ctx.child(CHILD, &request, limits, dir).await;

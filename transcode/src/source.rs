@@ -14,9 +14,10 @@ use ffmpeg_next as ffmpeg;
 use crate::budget::MAX_SECONDS;
 use crate::cadence::VIDEO_TIMESCALE;
 use crate::clock::{Clock, FAR_BEFORE, rescale, ticks, untick};
+use crate::copying::Coded;
 use crate::droppable::{self, Dropper, Thinned};
 use crate::error::TranscodeError;
-use crate::index::{self, Used};
+use crate::index::{self, Used, extradata};
 use crate::ladder::Rung;
 use crate::line::{Flow, Station};
 use crate::placing::{Placing, Tally};
@@ -32,9 +33,11 @@ use crate::{decode, open};
 const STUMBLES: u32 = 1000;
 
 /// Where the source hands its items; what goes nowhere is not read.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Trays {
     pub picture: Option<usize>,
+    /// For pictures as they are coded.
+    pub copy: Option<usize>,
     pub sound: Option<usize>,
 }
 
@@ -105,7 +108,7 @@ impl<'a> Reading<'a> {
             decoder_threads: 1,
             hold_repeats: false,
             stills: None,
-            trays: Trays { picture: None, sound: Some(1) },
+            trays: Trays { sound: Some(1), ..Trays::default() },
             done: done.clone(),
         }
     }
@@ -116,7 +119,7 @@ impl Source {
     pub fn open(reading: Reading) -> Result<Self, TranscodeError> {
         let Reading { path, probe, plan, window, trays, .. } = reading;
         let used = Used {
-            video: trays.picture.and(probe.video.as_ref()).map(|info| info.index),
+            video: trays.picture.or(trays.copy).and(probe.video.as_ref()).map(|info| info.index),
             audio: trays.sound.and(probe.audio.as_ref()).map(|info| info.index),
         };
         let mut input = match window.seek.zip(used.video.or(used.audio)) {
@@ -157,6 +160,9 @@ impl Source {
                 video.out.packet(ticks(dts, base), ticks(packet.duration(), base));
             }
             let time = packet.pts().map(|pts| ticks(pts, base));
+            if let (Some(tray), Some(data), Some(pts)) = (self.trays.copy, packet.data(), time.filter(|pts| self.window.holds(*pts))) {
+                hand_on.push((tray, Item::Coded(Coded { data: data.to_vec(), pts })));
+            }
             if let (Some(dropper), Some(data), Some(pts)) = (&mut video.dropper, packet.data(), time) {
                 match dropper.thin(data, pts) {
                     Thinned::Whole => {}
@@ -189,7 +195,9 @@ impl Source {
             let VideoIn { decoder, upright, out, base, lead, .. } = video;
             let tray = self.trays.picture;
             let mut emit = |picture| hand_on.extend(tray.map(|tray| (tray, Item::Picture(picture))));
+            let mut concealed = false;
             let damaged = decode::feed(decoder, packet, &mut |frame| {
+                concealed |= decode::is_concealed(&frame);
                 let picture = out.dated(frame, *base)?;
                 if out.is_lead(picture.pts().unwrap_or(0)) {
                     *lead = Some(picture);
@@ -207,6 +215,7 @@ impl Source {
                 upright.finish(&mut |picture| out.place(picture, tally, &mut emit))?;
             }
             tally.damaged += u64::from(damaged);
+            self.may_copy(concealed || damaged > 0)?;
         } else if let Some(audio) = self.audio.as_mut().filter(|audio| audio.index == index) {
             tally.audio_packets += u64::from(packet.is_some());
             let AudioIn { decoder, sound, base, .. } = audio;
@@ -226,6 +235,14 @@ impl Source {
             tally.sound = sound.written;
         }
         Ok(())
+    }
+
+    /// Damaged pictures are mended by decoding and encoding them, not by copying.
+    fn may_copy(&self, damaged: bool) -> Result<(), TranscodeError> {
+        match self.trays.copy {
+            Some(_) if damaged => Err(TranscodeError::CannotCopy { detail: "it is damaged".into() }),
+            _ => Ok(()),
+        }
     }
 
     /// The end of the picture track as the container says, if every packet that it lists was read.
@@ -257,7 +274,7 @@ impl Source {
         self.tally.seen = picture;
         if let (Some(video), Some(tray)) = (&mut self.video, self.trays.picture) {
             let ended = video.out.hold_until(end, &mut |picture| hand_on.push((tray, Item::Picture(picture))))?;
-            hand_on.push((tray, Item::End(ended)));
+            hand_on.extend([Some(tray), self.trays.copy].into_iter().flatten().map(|tray| (tray, Item::End(ended))));
         }
         if let (Some(audio), Some(tray)) = (&self.audio, self.trays.sound) {
             let missing = audio.lacks(Some(end));
@@ -287,6 +304,7 @@ impl Station<Item, TranscodeError> for &mut Source {
             Err(ffmpeg::Error::InvalidData) if self.stumbles < STUMBLES => {
                 self.stumbles += 1;
                 self.tally.damaged += 1;
+                self.may_copy(true)?;
                 Ok(Flow::More)
             }
             Err(_) => {
@@ -309,7 +327,7 @@ impl VideoIn {
             decoder: decode::open_video(&stream, decoder_threads)?,
             upright: Upright::new(info, top.width, top.height),
             lead: None,
-            out: Placing::new(window, top.max_fps, info.nominal(), plan.segment, hold_repeats, stills),
+            out: Placing::new(window, top.max_fps, info.nominal(), plan.grid(), hold_repeats, stills),
         })
     }
 }
@@ -355,15 +373,7 @@ fn dropper(stream: &Stream, info: &VideoInfo, top: &Rung) -> Option<Dropper> {
     if !droppable::applies(info, top) {
         return None;
     }
-    // SAFETY: the stream's parameters hold `extradata_size` bytes of extradata, or none.
-    let config = unsafe {
-        let parameters = &*(*stream.as_ptr()).codecpar;
-        match parameters.extradata.is_null() {
-            true => &[],
-            false => std::slice::from_raw_parts(parameters.extradata, parameters.extradata_size.max(0) as usize),
-        }
-    };
-    Some(Dropper::new(config, info.nominal()))
+    Some(Dropper::new(extradata(stream), info.nominal()))
 }
 
 impl AudioIn {

@@ -8,8 +8,9 @@ use ffmpeg_next::format::Pixel;
 use ffmpeg_next::frame;
 
 use crate::avc;
-use crate::cadence::{Thinner, VIDEO_TIMESCALE};
+use crate::cadence::{Grid, Thinner, VIDEO_TIMESCALE};
 use crate::cmaf::{self, Coding};
+use crate::copying::Coded;
 use crate::error::TranscodeError;
 use crate::ladder::Rung;
 use crate::line::{Flow, Station};
@@ -25,6 +26,7 @@ use crate::{aac, x264};
 pub enum Item {
     Picture(Picture),
     Sound(Pcm),
+    Coded(Coded),
     /// The presentation ends here: ticks of 1/90000 s.
     End(i64),
 }
@@ -138,7 +140,7 @@ impl Station<Item, TranscodeError> for &mut RungStation {
                 self.end(at)?;
                 Ok(Flow::Done)
             }
-            Some(Item::Sound(_)) | None => Ok(Flow::More),
+            Some(Item::Sound(_) | Item::Coded(_)) | None => Ok(Flow::More),
         }
     }
 }
@@ -191,7 +193,8 @@ pub struct SoundStation {
     wanted: SoundFrames,
     pub track: Track,
     pub frames: u64,
-    segment: i64,
+    grid: Grid,
+    /// The point of the grid at which the next segment starts.
     next_cut: i64,
 }
 
@@ -199,8 +202,8 @@ pub struct SoundStation {
 pub const SOUND: &str = "audio";
 
 impl SoundStation {
-    /// `segment` is the distance of the grid points where segments start, in ticks of 1/90000 s.
-    pub fn new(out: &Path, segment: i64, window: &Window, loudness: Option<&Loudness>) -> Result<Self, TranscodeError> {
+    /// `grid` is where segments start.
+    pub fn new(out: &Path, grid: Grid, window: &Window, loudness: Option<&Loudness>) -> Result<Self, TranscodeError> {
         let wanted = SoundFrames::of(window);
         let encoder = aac::Encoder::open(wanted.start())?;
         let coding = Coding::Aac {
@@ -211,30 +214,21 @@ impl SoundStation {
             level: loudness.and_then(Loudness::reached),
         };
         let track = Track::create(out, SOUND, coding, RATE as u32, 0, window.first)?;
-        let next_cut = wanted.from * aac::FRAME;
-        Ok(Self {
-            encoder,
-            factor: loudness.map_or(1.0, Loudness::factor),
-            wanted,
-            track,
-            frames: 0,
-            segment: segment * RATE / VIDEO_TIMESCALE,
-            next_cut,
-        })
+        Ok(Self { encoder, factor: loudness.map_or(1.0, Loudness::factor), wanted, track, frames: 0, grid, next_cut: window.from })
     }
 }
 
 impl Station<Item, TranscodeError> for &mut SoundStation {
     fn work(&mut self, item: Option<Item>, _: &mut Vec<(usize, Item)>) -> Result<Flow, TranscodeError> {
-        let SoundStation { encoder, factor, wanted, track, frames, segment, next_cut } = &mut **self;
+        let SoundStation { encoder, factor, wanted, track, frames, grid, next_cut } = &mut **self;
         let mut end = (wanted.from + *frames as i64) * aac::FRAME;
         let mut each = |pts: i64, data: &[u8]| {
             if !wanted.holds(pts) {
                 return Ok(());
             }
-            if pts >= *next_cut {
+            if pts >= sound_cut(*next_cut) {
                 track.cut(pts)?;
-                *next_cut = (pts / *segment + 1) * *segment;
+                *next_cut = grid.after(*next_cut);
             }
             track.add(pts, true, |out| out.extend(data));
             *frames += 1;
@@ -252,7 +246,7 @@ impl Station<Item, TranscodeError> for &mut SoundStation {
                 track.close(end)?;
                 Ok(Flow::Done)
             }
-            Some(Item::Picture(_)) | None => Ok(Flow::More),
+            Some(Item::Picture(_) | Item::Coded(_)) | None => Ok(Flow::More),
         }
     }
 }

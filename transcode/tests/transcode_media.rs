@@ -77,14 +77,29 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 #[tokio::test]
+async fn runs_that_are_made_apart_come_to_the_package_of_one_go() {
+    come_to_one_go(true).await;
+}
+
+#[tokio::test]
 async fn runs_that_are_encoded_apart_come_to_the_package_of_one_go() {
+    come_to_one_go(false).await;
+}
+
+/// With the largest rendition copied (`remux`) or encoded.
+async fn come_to_one_go(remux: bool) {
     let test = TestEnv::new().await;
     let asset_id = asset_of(&test, "runs.mp4").await;
     let dir = tempfile::tempdir().unwrap();
     let made = dir.path().join("made");
-    let manifest = transcode::transcode(&fixture("runs.mp4"), &made, &Options::default(), &mut |_| {}).unwrap();
+    let options = Options { remux, ..Options::default() };
+    let manifest = transcode::transcode(&fixture("runs.mp4"), &made, &options, &mut |_| {}).unwrap();
+    assert_eq!(manifest.renditions[0].copied, remux);
     let wanted = files(&made);
-    let env = with_child(&test.env, dir.path());
+    let mut env = with_child(&test.env, dir.path());
+    let mut config = (*env.config).clone();
+    config.transcode.remux = remux;
+    env.config = Arc::new(config);
 
     let mut prefixes = vec![];
     for _ in 0..2 {
@@ -108,6 +123,37 @@ async fn runs_that_are_encoded_apart_come_to_the_package_of_one_go() {
     assert_eq!(count(&env, "select count(*) from events where kind = 'Transcoded' and asset_id = $1", asset_id).await, 2);
     assert!(count(&env, "select count(*) from jobs where kind = 'EncodeRun' and state = 'done' and asset_id = $1", asset_id).await >= 4);
     assert_eq!(count(&env, "select count(*) from encodings where asset_id = $1", asset_id).await, 0);
+}
+
+/// A film that would be copied, if one of its key pictures were not damaged.
+fn damaged() -> Vec<u8> {
+    let mut bytes = fs::read(fixture("runs.mp4")).unwrap();
+    let length = |bytes: &[u8], at: usize| u32::from_be_bytes(bytes[at - 4..at].try_into().unwrap()) as usize;
+    let starts = (4..bytes.len() - 1).filter(|&at| bytes[at..].starts_with(&[0x65, 0x88]) && length(&bytes, at) < bytes.len() - at);
+    let at = starts.filter(|&at| length(&bytes, at) > 100).nth(5).unwrap();
+    let length = length(&bytes, at);
+    for (i, byte) in bytes[at + length / 2..at + length].iter_mut().enumerate() {
+        *byte ^= (i * 73 + 5) as u8 | 1;
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn a_film_that_turns_out_not_to_be_what_can_be_copied_is_planned_anew() {
+    let test = TestEnv::new().await;
+    let owner = test.account(Role::Instructor).await;
+    let course = test.course(&owner, "published").await;
+    let asset_id = test.asset(&owner, course, "damaged.mp4", &damaged()).await;
+    let dir = tempfile::tempdir().unwrap();
+    run(&with_child(&test.env, dir.path()), asset_id).await;
+    let select = "select manifest from streams where asset_id = $1 and complete";
+    let manifest: serde_json::Value = sqlx::query_scalar(select).bind(asset_id.0).fetch_one(&test.env.db).await.unwrap();
+    assert_eq!(manifest["not_copied"], "damaged_or_unusual_stream");
+    assert!(manifest["renditions"][0].get("copied").is_none());
+    assert_eq!(count(&test.env, "select count(*) from events where kind = 'StreamPlanned' and asset_id = $1", asset_id).await, 2);
+    assert_eq!(count(&test.env, "select count(*) from events where kind = 'Transcoded' and asset_id = $1", asset_id).await, 1);
+    let left = "select count(*) from jobs where stage = 'transcode' and state <> 'done' and asset_id = $1";
+    assert_eq!(count(&test.env, left, asset_id).await, 0);
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ impl Station<Item, TranscodeError> for &mut Listener {
             }
             Some(Item::Sound(pcm)) => self.write(&pcm).map(|()| Flow::More),
             Some(Item::End(_)) => Ok(Flow::Done),
-            Some(Item::Picture(_)) | None => Ok(Flow::More),
+            Some(Item::Picture(_) | Item::Coded(_)) | None => Ok(Flow::More),
         }
     }
 }
