@@ -66,11 +66,13 @@ pub async fn encode_run(ctx: Ctx, job: EncodeRun) -> Result<Done, Failure> {
     }
 }
 
-/// Makes a stream that nobody could watch before into a draft, once its beginning is there. Whether it did.
+/// Makes a stream that nobody could watch before into a draft, once its beginning is there; also in place of the draft of a plan
+/// that was given up, of which nothing more will come. Whether it did.
 async fn begin(ctx: &Ctx, conn: &mut PgConnection, asset_id: AssetId, prefix: &Prefix, planned: &Planned) -> Result<bool, Failure> {
     let made = sqlx::query_scalar!(
         r#"select made as "made!" from runs
-            where prefix = $1 and first = 1 and made is not null and not exists (select from streams where asset_id = $2)"#,
+            where prefix = $1 and first = 1 and made is not null
+              and not exists (select from streams where asset_id = $2 and (complete or prefix = $1))"#,
         prefix.as_str(),
         asset_id.0,
     )

@@ -151,6 +151,8 @@ async fn a_film_that_turns_out_not_to_be_what_can_be_copied_is_planned_anew() {
     assert_eq!(manifest["not_copied"], "damaged_or_unusual_stream");
     assert!(manifest["renditions"][0].get("copied").is_none());
     assert_eq!(count(&test.env, "select count(*) from events where kind = 'StreamPlanned' and asset_id = $1", asset_id).await, 2);
+    let begun = "select count(*) from events where kind = 'StreamBegun' and asset_id = $1";
+    assert_eq!(count(&test.env, begun, asset_id).await, 2, "whoever watches the draft of the first plan finds that of the second");
     assert_eq!(count(&test.env, "select count(*) from events where kind = 'Transcoded' and asset_id = $1", asset_id).await, 1);
     let left = "select count(*) from jobs where stage = 'transcode' and state <> 'done' and asset_id = $1";
     assert_eq!(count(&test.env, left, asset_id).await, 0);

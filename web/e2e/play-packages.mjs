@@ -1,7 +1,9 @@
 /**
  * Plays HLS packages in a real browser with hls.js: `node e2e/play-packages.mjs DIR…`. Each package is played from its
  * start, sought to its end, shown in every quality, and its I-frame playlist is asked for the picture in the middle.
- * Serves the folders itself, as `learnhub` would; with SERVE=1 it only serves, for `learnhub hls check URL`.
+ * With SHAKA=…/shaka-player.compiled.js (npm's shaka-player, which is too large to be installed for this alone) that player
+ * plays them instead, without I-frames. Serves the folders itself, as `learnhub` would; with SERVE=1 it only serves, for
+ * `learnhub hls check URL`.
  */
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -19,8 +21,8 @@ const TYPES = {
   '.js': 'text/javascript',
   '.html': 'text/html',
 };
-const LIBRARY = new URL('../node_modules/hls.js/dist/hls.js', import.meta.url);
-const PAGE = '<!doctype html><script src="/hls.js"></script><video muted width="640"></video><video muted class="trick"></video>';
+const LIBRARY = process.env.SHAKA ?? new URL('../node_modules/hls.js/dist/hls.js', import.meta.url);
+const PAGE = '<!doctype html><script src="/library.js"></script><video muted width="640"></video><video muted class="trick"></video>';
 const PATIENCE_MS = 30_000;
 
 const folders = process.argv.slice(2).map((folder) => resolve(folder));
@@ -48,7 +50,7 @@ async function answer(request, response) {
     return response.end(PAGE);
   }
   const [, number, ...rest] = pathname.split('/');
-  const file = pathname === '/hls.js' ? LIBRARY : join(folders[Number(number)], ...rest.filter((part) => part !== '..'));
+  const file = pathname === '/library.js' ? LIBRARY : join(folders[Number(number)], ...rest.filter((part) => part !== '..'));
   let bytes = await readFile(file);
   const headers = { 'content-type': TYPES[extname(pathname)] ?? 'application/octet-stream' };
   const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
@@ -75,7 +77,7 @@ async function playAll() {
     const page = await browser.newPage();
     page.setDefaultTimeout(PATIENCE_MS);
     await page.goto(origin);
-    const told = await page.evaluate(play, `/${number}/master.m3u8`).catch((error) => ({ failed: error.message }));
+    const told = await page.evaluate(process.env.SHAKA ? playWithShaka : play, `/${number}/master.m3u8`).catch((error) => ({ failed: error.message }));
     failed += told.failed ? 1 : 0;
     console.log(`${told.failed ? 'failed' : 'played'}  ${folder}  ${JSON.stringify(told)}`);
     await page.close();
@@ -133,4 +135,43 @@ async function play(url) {
   }
   hls.destroy();
   return { duration: Number(duration.toFixed(3)), heights: shown, still, errors };
+}
+
+/** In the page. */
+async function playWithShaka(url) {
+  const video = document.querySelector('video');
+  const { shaka } = window;
+  shaka.polyfill.installAll();
+  const player = new shaka.Player();
+  await player.attach(video);
+  const errors = [];
+  player.addEventListener('error', ({ detail }) => errors.push(`${detail.category}.${detail.code}`));
+  const within = (what, condition) =>
+    new Promise((done, fail) => {
+      const deadline = performance.now() + 20_000;
+      const look = () => {
+        if (condition()) done();
+        else if (errors.length > 0 || performance.now() > deadline) fail(new Error(`never: ${what}; ${errors.join()}; at ${video.currentTime}`));
+        else requestAnimationFrame(look);
+      };
+      look();
+    });
+  await player.load(url).catch((error) => Promise.reject(new Error(`load: ${error.category}.${error.code} ${error.data}`)));
+  await within('metadata', () => video.readyState >= 2 && Number.isFinite(video.duration));
+  await video.play();
+  const { duration } = video;
+  await within('playing', () => video.currentTime >= Math.min(0.5, duration / 2) || video.ended);
+  player.configure({ abr: { enabled: false } });
+  const shown = [];
+  for (const track of player.getVariantTracks().filter(({ height }) => height)) {
+    player.selectVariantTrack(track, true);
+    video.currentTime = duration / 3;
+    await within(`${track.height} lines`, () => video.videoHeight === track.height && video.readyState >= 2);
+    shown.push(track.height);
+  }
+  video.currentTime = Math.max(0, duration - 0.6);
+  await video.play().catch(() => undefined);
+  await within('the end', () => video.ended);
+  await player.destroy();
+  return { duration: Number(duration.toFixed(3)), heights: shown, errors };
 }
