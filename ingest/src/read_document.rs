@@ -88,10 +88,20 @@ fn limits(config: &Config, pool: &Pool, source: &Path) -> Result<Limits, Failure
     Ok(Limits { reads, scratch_bytes, ..shares(pool) })
 }
 
+/// What is begun goes behind what is finished: embedding, in this program itself, gets on while others are read.
+const NICE: i32 = 3;
+
 /// Two children must fit into the time of one attempt.
 fn shares(pool: &Pool) -> Limits {
     let wall = Duration::from_secs_f64(pool.timeout_seconds as f64 * 0.48);
-    Limits { memory_bytes: pool.memory_mb << 20, cpu_seconds: wall.as_secs().max(1), wall, stall: STALL.min(wall), ..Limits::default() }
+    Limits {
+        memory_bytes: pool.memory_mb << 20,
+        cpu_seconds: wall.as_secs().max(1),
+        wall,
+        stall: STALL.min(wall),
+        nice: NICE,
+        ..Limits::default()
+    }
 }
 
 /// Whether the child died of this document: by its own fault, or for want of memory.

@@ -36,7 +36,7 @@ const RELEARN: Duration = Duration::from_secs(20);
 /// How often forecasts are written down and judged.
 const EVERY: Duration = Duration::from_secs(5);
 /// Judged forecasts that make the range, and how many there must be before they do.
-const JUDGED: i64 = 400;
+const JUDGED: i64 = 150;
 const ENOUGH: i64 = 30;
 /// Until then: between half and three times of what is expected.
 const UNJUDGED: Spread = Spread { low: 0.5, high: 3.0 };

@@ -108,7 +108,13 @@ pub fn simulate(snapshot: &Snapshot, rates: &Rates) -> Outlook {
     for (nth, subject) in subjects.iter().enumerate() {
         number.entry(subject.id).or_insert(nth);
     }
+    // Every part rings for publication; until the last one has, that comes to nothing.
+    let unfinished: HashSet<AssetId> =
+        snapshot.jobs.iter().filter(|job| is_waited_for(job)).filter_map(|job| Some(job.asset.as_ref()?.id)).collect();
     for job in &snapshot.jobs {
+        if job.stage == Stage::Publish && job.asset.as_ref().is_some_and(|asset| unfinished.contains(&asset.id)) {
+            continue;
+        }
         // Nobody waits for captions by a machine.
         let waits = job.stage != Stage::Transcribe;
         let subject = job.asset.as_ref().filter(|_| waits).and_then(|asset| number.get(&asset.id).copied());
@@ -171,6 +177,11 @@ pub fn simulate(snapshot: &Snapshot, rates: &Rates) -> Outlook {
         }
     }
     outlook
+}
+
+/// Whether it makes a part without which its asset cannot be published.
+fn is_waited_for(job: &Waiting) -> bool {
+    !matches!(job.stage, Stage::Publish | Stage::Transcribe | Stage::Index) && job.part != Part::Rest
 }
 
 /// Lets a queue pass through its servers; returns who ended when, and notes the last end.
@@ -291,6 +302,16 @@ mod tests {
         let mut ready: Vec<f64> = outlook.ready.values().copied().collect();
         ready.sort_by(f64::total_cmp);
         assert_eq!(ready, [4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn an_early_ring_for_publication_promises_nothing_and_the_one_after_a_films_beginning_does() {
+        let (document, film) = (subject(Kind::Document, 1), subject(Kind::Video, 1));
+        let rest = Waiting { part: Part::Rest, ..job(Stage::Transcode, 0, &film) };
+        let jobs = vec![job(Stage::Embed, 0, &document), job(Stage::Publish, 0, &document), rest, job(Stage::Publish, 1, &film)];
+        let outlook = simulate(&Snapshot { jobs, servers: servers(&[]) }, &rates());
+        assert_eq!(outlook.ready[&document.id], 3.0, "embedded, indexed and published");
+        assert_eq!(outlook.ready[&film.id], 1.0);
     }
 
     #[test]

@@ -142,13 +142,13 @@ impl Admission {
     pub async fn learn(&self, db: &PgPool) -> Result<()> {
         let stages: Vec<String> = Stage::ALL.iter().map(|stage| stage.as_str().to_owned()).collect();
         let rows = sqlx::query!(
-            r#"select stage as "stage!", percentile_cont(0.9) within group (order by used_memory_bytes::float8) as memory,
+            r#"select wanted.stage as "stage!", percentile_cont(0.9) within group (order by used_memory_bytes::float8) as memory,
                       percentile_cont(0.5) within group (order by used_cpu_seconds / greatest(seconds, 0.001)) as cpus,
                       percentile_cont(0.9) within group (order by seconds) as "mostly!"
-                 from unnest($1::text[]) stage, lateral (
+                 from unnest($1::text[]) as wanted(stage), lateral (
                    select used_memory_bytes, used_cpu_seconds, extract(epoch from ended_at - started_at)::float8 as seconds from jobs j
-                    where j.stage = stage and j.state in ('done', 'dead') order by ended_at desc limit 50) last
-                group by stage having count(*) >= 5"#,
+                    where j.stage = wanted.stage and j.state in ('done', 'dead') order by ended_at desc limit 50) last
+                group by wanted.stage having count(*) >= 5"#,
             &stages,
         )
         .fetch_all(db)
@@ -186,7 +186,7 @@ impl Inner {
     fn estimate(&self, stage: Stage, pool: &Pool) -> Estimate {
         let limit = pool.memory_mb << 20;
         match self.learned.get(&stage) {
-            Some(learned) => Estimate { memory_bytes: learned.memory_bytes.min(limit), cpus: learned.cpus },
+            Some(learned) => Estimate { memory_bytes: learned.memory_bytes.min(limit), cpus: learned.cpus.min(pool.cpus) },
             None => Estimate { memory_bytes: limit, cpus: pool.cpus },
         }
     }
